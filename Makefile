@@ -1,0 +1,77 @@
+# Everything a person types. `make` lists it. Each target sets up what it needs, once, in .venv.
+#
+#   ARGS='seed=1 budget.passes=4096'   handed on to the command as it is
+#   PYTHON=python3.12                  which Python .venv is made of; 3.11 or newer
+#   PIP_INDEX_URL and pip's other environment variables are pip's own, and mean what they mean everywhere.
+
+.DEFAULT_GOAL := help
+.PHONY: help venv setup demo test test-all check experiment experiments solve report bench clean
+
+PYTHON  ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+               $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+PASSES  ?= 1024
+WORKERS ?= 2
+ARGS    ?=
+BIN     := .venv/bin
+RUN     := exec $(BIN)/python
+
+help:  ## this list
+	@echo 'make <target>; the first one also sets up .venv: 2 to 10 minutes, 2 GB of disk (6 GB with CUDA), 0.6 to 3 GB of download'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' Makefile
+	@echo 'add ARGS="key=value ..." to hand settings on; `make setup` first where another torch than the default is wanted (README)'
+
+demo: .venv/.stamp  ## the project's question on a small task, end to end: 10 minutes on 2 cores, 50 MB in outputs/demo
+	@echo 'demo: trains three small models and compares them; at most 10 minutes on 2 cores, 4 GB of memory, no download'
+	@$(RUN) -m dlmreason.experiment experiment=demo $(ARGS)
+
+test: check  ## checks and fast tests: at most 10 minutes on 2 cores, no download; ARGS go to pytest
+	@$(RUN) -m pytest -m 'not slow and not gpu and not bench' -n $(WORKERS) -q $(ARGS)
+
+test-all: check  ## checks and all tests: about 40 minutes on 2 cores
+	@$(RUN) -m pytest -m 'not bench' -n $(WORKERS) -q --timeout 3000 $(ARGS)
+
+check: .venv/.stamp  ## lint, format, types, import contracts: 1 minute the first time, then seconds
+	@$(BIN)/python -m ruff check --quiet .
+	@$(BIN)/python -m ruff format --check --quiet . || { echo 'run: $(BIN)/ruff format .'; exit 1; }
+	@$(BIN)/python -m mypy --no-error-summary
+	@$(BIN)/lint-imports --no-logo >.venv/imports.log 2>&1 || { cat .venv/imports.log; exit 1; }
+	@echo 'check: lint, format, types and import contracts hold'
+
+experiment: .venv/.stamp  ## NAME=<claim> [ARGS=...]: trains what has no checkpoint, evaluates, compares, reports; resumable; time: see experiments/
+	@test -n '$(NAME)' || { echo 'say which: make experiment NAME=<claim>; `make experiments` lists them' >&2; exit 2; }
+	@$(RUN) -m dlmreason.experiment experiment=$(NAME) $(ARGS)
+
+experiments:  ## lists the experiments
+	@for file in conf/experiment/*.yaml; do printf '  %-28s %s\n' "$$(basename "$$file" .yaml)" \
+	    "$$(sed -n '/^# @package/d; s/^# *//p' "$$file" | head -n 1)"; done
+
+solve: .venv/.stamp  ## PUZZLE=... [PASSES=1024]: answers one puzzle and shows the passes: seconds
+	@test -n '$(PUZZLE)' || { echo 'say which: make solve PUZZLE=0340000000000210 [PASSES=1024]' >&2; exit 2; }
+	@$(RUN) -m dlmreason.solve 'puzzle="$(PUZZLE)"' budget.passes=$(PASSES) $(ARGS)
+
+report: .venv/.stamp  ## NAME=<name>: makes the table and page of outputs/<name> again: seconds
+	@test -n '$(NAME)' || { echo 'say which: make report NAME=<name>, a folder of outputs/' >&2; exit 2; }
+	@$(RUN) -m dlmreason.report name=$(NAME) $(ARGS)
+
+bench: .venv/.stamp  ## times a pass, an update and a generated token on this machine: 2 minutes
+	@$(RUN) -m pytest -m bench -q -s -n 0 $(ARGS)
+
+venv: $(BIN)/python  ## an empty .venv, into which you may install the torch of your choice before setup
+
+setup: .venv/.stamp  ## .venv with all that is needed; done again only when pyproject.toml or constraints.txt change
+	@echo 'setup: .venv is ready'
+
+clean:  ## removes .venv and caches; outputs/ stays
+	@rm -rf .venv .mypy_cache .ruff_cache .import_linter_cache .hypothesis build *.egg-info
+	@find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@test -n '$(PYTHON)' || { echo 'Python 3.11 or newer, with venv, is needed and was not found; name one: make PYTHON=/path/to/python3.11' >&2; exit 2; }
+	@'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo 'PYTHON=$(PYTHON) is not Python 3.11 or newer' >&2; exit 2; }
+	@'$(PYTHON)' -m venv .venv || { echo 'no virtual environment could be made: is the venv package of $(PYTHON) installed?' >&2; exit 2; }
+
+.venv/.stamp: pyproject.toml constraints.txt | $(BIN)/python
+	@echo 'setting up .venv, once: 2 to 10 minutes, 2 GB of disk (6 GB with CUDA), 0.6 to 3 GB of download; log in .venv/install.log'
+	@$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]' >.venv/install.log 2>&1 \
+	    || { tail -n 20 .venv/install.log; echo 'setting up failed; the whole log is .venv/install.log' >&2; exit 1; }
+	@touch $@

@@ -1,0 +1,245 @@
+"""What a run found, in numbers and in words: the content of `summary.json`.
+
+This file decides which comparisons a claim is judged by and what is said of them, whoever won. It reads records only, so the
+verdict can be checked against the file it came from. Words follow the interval and the corrected test, never the point alone.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from dlmreason.analysis import words
+from dlmreason.analysis.comparison import (
+    COMPANION,
+    LEVEL,
+    At,
+    Fall,
+    Removed,
+    Table,
+    Winner,
+    best_rung,
+    by_difficulty,
+    compare,
+    errors_removed,
+    falls,
+    is_companion,
+    points,
+    table,
+    winners,
+)
+from dlmreason.analysis.records import Record, RecordsError
+from dlmreason.analysis.revisions import revisions
+from dlmreason.analysis.statistics import holm, pairs_needed
+
+FEW_ERRORS = 20
+"""Below so many errors of the base, a share of them says little."""
+
+
+def summary(
+    records: Iterable[Record],
+    *,
+    mind: str = "change_of_mind",
+    base: str = "confidence",
+    controls: Sequence[str] = ("restarts", "random_doubt"),
+    learning: Mapping[str, Mapping[str, float]] | None = None,
+) -> dict[str, Any]:
+    """Plain data for `summary.json`; the keys of `arms` and `points` are read by other programs.
+
+    mind: the arm whose claim this is.  base: the arm whose errors it should remove.  controls: what it has to beat at equal
+    budgets.  learning: arm -> {"half": accuracy, "full": accuracy} at half and at full training.
+    Raises: RecordsError for records that cannot be compared (see `comparison.table`).
+    """
+    found = table(records)
+    won = winners(found)
+    fallen = [fall for arm in found.competitors for fall in falls(found, arm)]
+    comparisons = _rivals(found, mind, controls)
+    removed = _removed(found, mind, base)
+    sentences = [
+        *_headline(found, won),
+        *_winner_sentences(won),
+        *_removed_sentences(removed),
+        *_control_sentences(found, mind, controls, comparisons),
+        *_fall_sentences(found, fallen),
+        *_learning_sentences(learning or {}),
+    ]
+    keys = {key for cell in found.cells.values() for key in cell}
+    return {
+        "task": found.task,
+        "split": found.split,
+        "puzzles": len({example for example, _ in keys}),
+        "seeds": sorted({seed for _, seed in keys}),
+        "arms": {arm: _arm(found, arm, fallen) for arm in found.arms},
+        "verdict": " ".join(sentences),
+        "sentences": sentences,
+        "winners": [winner._asdict() for winner in won],
+        "errors_removed": _plain_removed(removed) if removed else None,
+        "comparisons": comparisons,
+        "falls": [_plain_fall(fall) for fall in fallen],
+        "difficulty": [row._asdict() for row in by_difficulty(found)],
+        "revisions": {arm: rows for arm in found.competitors if (rows := revisions(found, arm))},
+        "learning": {arm: dict(shares) for arm, shares in (learning or {}).items()},
+    }
+
+
+def _arm(found: Table, arm: str, fallen: Sequence[Fall]) -> dict[str, Any]:
+    return {
+        "points": points(found, arm),
+        "best_rung": best_rung(found, arm),
+        "falls": sum(fall.arm == arm for fall in fallen),
+        "companion_of": arm.removesuffix(COMPANION) if is_companion(arm, found.arms) else None,
+    }
+
+
+def _rivals(found: Table, mind: str, controls: Sequence[str]) -> list[dict[str, Any]]:
+    """`mind` against every other arm at the highest budget that both have, corrected over all of them, controls first."""
+    if mind not in found.arms:
+        return []
+    rivals = [arm for arm in controls if arm in found.arms]
+    rivals += [arm for arm in found.competitors if arm not in rivals and arm != mind]
+    result = []
+    for rival in rivals:
+        shared = found.rungs(mind, rival)
+        if not shared:
+            continue
+        first, second = At(rival, shared[-1]), At(mind, shared[-1])
+        try:
+            difference = compare(found, first, second)
+        except RecordsError:
+            continue  # no puzzle in common; said by `_control_sentences` where it is a control
+        result.append({"first": first._asdict(), "second": second._asdict(), **difference._asdict()})
+    for each, p in zip(result, holm([each["p"] for each in result]), strict=True):
+        each["p_corrected"] = p
+        each["words"] = _difference(each)
+    return result
+
+
+def _difference(each: Mapping[str, Any]) -> str:
+    """`a and b cannot be told apart at 64 passes: +0.5 points [...]`, or who is ahead."""
+    first, second = each["first"]["arm"], each["second"]["arm"]
+    numbers = f"{words.points_of_gain(each['gain'], each['low'], each['high'])}, {words.p_value(each['p_corrected'])}"
+    at = f"at {words.passes(each['second']['rung'])}"
+    if each["p_corrected"] >= LEVEL:
+        return f"{second} and {first} cannot be told apart {at}: {numbers}"
+    return f"{second} is {'ahead of' if each['gain'] > 0 else 'behind'} {first} {at}: {numbers}"
+
+
+def _removed(found: Table, mind: str, base: str) -> Removed | None:
+    if mind not in found.arms or base not in found.arms:
+        return None
+    places = At(base, best_rung(found, base)), At(mind, found.rungs(mind)[-1])
+    if not found.cells[places[0]].keys() & found.cells[places[1]].keys():
+        return None
+    return errors_removed(found, *places)
+
+
+def _headline(found: Table, won: Sequence[Winner]) -> list[str]:
+    if not won:
+        return []
+    top = won[-1]
+    here = next(each for each in points(found, top.arm) if each["rung"] == top.rung)
+    text = (
+        f"At the highest budget, {words.passes(top.rung)}, {top.arm} is right most often: {words.percent(here['accuracy'])} "
+        f"{words.percent_interval(here['low'], here['high'])} of {here['puzzles']:,} puzzles for {words.flops(here['flops'])} each"
+    )
+    return [text + (f"; {words.listed(top.tied)} cannot be told from it." if top.tied else ".")]
+
+
+def _winner_sentences(won: Sequence[Winner]) -> list[str]:
+    """One sentence: budgets with the same winner and the same ties are joined."""
+    groups: list[tuple[tuple[str, list[str]], list[int]]] = []
+    for winner in won:
+        key = (winner.arm, winner.tied)
+        if groups and groups[-1][0] == key:
+            groups[-1][1].append(winner.rung)
+        else:
+            groups.append((key, [winner.rung]))
+    parts = []
+    for (arm, tied), rungs in groups:
+        span = f"{rungs[0]:,}" if len(rungs) == 1 else f"{rungs[0]:,} to {rungs[-1]:,}"
+        parts.append(f"{span}: {arm}" + (f" (not to be told from {words.listed(tied, 'or')})" if tied else ""))
+    return [f"Winner at each budget, in passes or what they buy: {'; '.join(parts)}."] if parts else []
+
+
+def _removed_sentences(removed: Removed | None) -> list[str]:
+    if removed is None:
+        return []
+    base, other, difference = removed.base, removed.other, removed.difference
+    best = f"{base.arm} at its best budget ({words.passes(base.rung)})"
+    if removed.share is None or removed.low is None or removed.high is None:
+        return [f"{best} made no error, so there was none to remove: the puzzles are too easy for it."]
+    gain = words.points_of_gain(difference.gain, difference.low, difference.high)
+    gained = f"a paired gain of {gain}, {words.p_value(difference.p)}"
+    if removed.share < 0:
+        text = f"{other.arm} at {words.passes(other.rung)} made {removed.other_errors} errors where {best} made {removed.base_errors}: {gained}."
+    else:
+        text = (
+            f"{other.arm} at {words.passes(other.rung)} removed {words.percent(removed.share)} "
+            f"{words.percent_interval(removed.low, removed.high)} of the {removed.base_errors} errors that {best} made: {gained}."
+        )
+    if removed.base_errors < FEW_ERRORS:
+        text += f" That is fewer than {FEW_ERRORS} errors: the puzzles are too easy to say much."
+    return [text]
+
+
+OVER = {"restarts": "starting over", "random_doubt": "doubting at random"}
+"""What a control does, for the sentence that compares with it."""
+
+
+def _control_sentences(
+    found: Table, mind: str, controls: Sequence[str], comparisons: Sequence[Mapping[str, Any]]
+) -> list[str]:
+    if mind not in found.arms:
+        return []
+    result = []
+    compared = {each["first"]["arm"]: each for each in comparisons}
+    for control in controls:
+        what = OVER.get(control, control)
+        each = compared.get(control)
+        if each is None:
+            result.append(f"{control} was not run on these puzzles, so whether changing one's mind beats {what} is open.")
+            continue
+        numbers = f"{words.points_of_gain(each['gain'], each['low'], each['high'])}, {words.p_value(each['p_corrected'])}"
+        at = f"at {words.passes(each['second']['rung'])}"
+        if each["p_corrected"] < LEVEL:
+            verb = "beat" if each["gain"] > 0 else "lost to"
+            result.append(f"Changing one's mind {verb} {what} ({control}) {at}: {numbers}.")
+            continue
+        text = f"Changing one's mind did not beat {what} ({control}) {at}, nor lose to it: {numbers}"
+        if each["gain"]:
+            discordant = (each["only_first"] + each["only_second"]) / each["pairs"]
+            text += f"; to settle such a difference takes about {pairs_needed(each['gain'], discordant):,} puzzles"
+        result.append(text + ".")
+    return result
+
+
+def _fall_sentences(found: Table, fallen: Sequence[Fall]) -> list[str]:
+    if not any(len(found.rungs(arm)) > 1 for arm in found.competitors):
+        return []
+    if not fallen:
+        return ["No arm falls significantly along its ladder (paired, Holm over all pairs of budgets)."]
+    worst = {fall.arm: fall for fall in sorted(fallen, key=lambda each: -each.difference.gain)}
+    return [
+        f"More budget harmed {arm}: from {words.passes(fall.lower)} to {words.passes(fall.higher)} it falls by "
+        f"{words.points_of_gain(*fall.difference[4:7])}, {words.p_value(fall.p)}."
+        for arm, fall in worst.items()
+    ]
+
+
+def _learning_sentences(learning: Mapping[str, Mapping[str, float]]) -> list[str]:
+    parts = []
+    for arm, shares in learning.items():
+        rise = 100 * (shares["full"] - shares["half"])
+        state = "still rising" if rise > 0 else "no longer rising"
+        parts.append(f"{arm} {state}: {rise:+.1f} points ({words.percent(shares['half'])} to {words.percent(shares['full'])})")
+    return [f"From half to full training: {'; '.join(parts)}."] if parts else []
+
+
+def _plain_removed(removed: Removed) -> dict[str, Any]:
+    return removed._asdict() | {
+        "base": removed.base._asdict(),
+        "other": removed.other._asdict(),
+        "difference": removed.difference._asdict(),
+    }
+
+
+def _plain_fall(fall: Fall) -> dict[str, Any]:
+    return fall._asdict() | {"difference": fall.difference._asdict()}

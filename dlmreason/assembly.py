@@ -1,0 +1,264 @@
+"""From settings to objects: shapes, objectives, policies, arms, and the keys that say when two of them are the same.
+
+This file decides what a setting builds and what must be equal for a checkpoint or a record to be reused. It trains nothing and
+answers nothing. Everything that can be refused is refused here, before anything is written.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from dlmreason import launch
+from dlmreason.canvas import Policy
+from dlmreason.compute.flops import pass_flops, training_flops
+from dlmreason.diffusion.objectives import Objective, Staged
+from dlmreason.evaluation.autoregressive import AutoregressiveArm
+from dlmreason.evaluation.diffusion import DiffusionArm
+from dlmreason.networks.checkpoint import WEIGHTS, load
+from dlmreason.networks.transformer import Denoise, Shape, Transformer
+from dlmreason.policies.facts import check_sound
+from dlmreason.tasks.example import FileError, PuzzleError
+from dlmreason.tasks.task import Task
+from dlmreason.training.settings import Settings as Trainer
+
+KINDS = ("diffusion", "autoregressive")
+
+
+@dataclass(frozen=True)
+class Model:
+    """A network to be trained, as the settings describe it."""
+
+    name: str
+    kind: str  # of KINDS
+    thought: bool
+    shape: Shape
+    objective: Objective | Staged
+    updates: int
+    length: int  # positions of its training sheets
+    trainer: Trainer
+    key: str  # equal for equal trainings
+
+    @property
+    def in_place(self) -> bool | None:
+        """Whether the sheets are written into the prompt; None: as the task has it."""
+        return None if self.kind == "diffusion" else False
+
+    def flops(self, updates: int | None = None) -> float:
+        """FLOPs of the training, the objective's own forwards included."""
+        return _training_flops(self.shape, self.objective, self.length, self.trainer, updates or self.updates)
+
+
+def digest(*parts: Any) -> str:
+    """16 hex digits that are equal for equal plain values."""
+    text = json.dumps(parts, sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def task_of(settings: Mapping[str, Any]) -> Task:
+    """The task. Raises: BadInput, also for a puzzle file that cannot be used."""
+    with launch.refused("task.file", FileError, PuzzleError, OSError):
+        task: Task = launch.instantiate(settings["task"], "task", settings["trusted"])
+        return task
+
+
+def trainer_of(settings: Mapping[str, Any]) -> Trainer:
+    """How trainings are run."""
+    given = dict(settings["trainer"])
+    given.setdefault("threads", None)
+    if given["threads"] is None:
+        given["threads"] = settings["threads"]
+    if settings["device"] != "auto":
+        given["accelerator"] = settings["device"]
+    trainer: Trainer = launch.instantiate(given, "trainer", settings["trusted"])
+    return trainer
+
+
+def device_of(settings: Mapping[str, Any]) -> torch.device:
+    """Where arms answer. Raises: BadInput where CUDA is asked for and there is none."""
+    there = torch.cuda.is_available()
+    if settings["device"] == "cuda" and not there:
+        raise launch.BadInput("device=cuda: torch sees no CUDA device: choose device=cpu, or install a torch built for CUDA")
+    return torch.device("cuda" if there and settings["device"] != "cpu" else "cpu")
+
+
+def models_of(settings: Mapping[str, Any], task: Task) -> dict[str, Model]:
+    """Every model of `settings["models"]`, those that match another's training FLOPs after it.
+
+    Raises: BadInput.
+    """
+    given = settings["models"]
+    trainer = trainer_of(settings)
+    models: dict[str, Model] = {}
+    todo = dict(given)
+    while todo:
+        ready = [name for name, each in todo.items() if each["updates"] is not None or each["match"] in models]
+        if not ready:
+            name, each = next(iter(todo.items()))
+            raise launch.BadInput(
+                f"models.{name}.match={each['match']}: must name a model whose updates are known, one of "
+                f"{', '.join(other for other in given if other != name) or 'none here'}; or give models.{name}.updates"
+            )
+        for name in ready:
+            models[name] = _model(name, todo.pop(name), settings, task, trainer, models)
+    return {name: models[name] for name in given}
+
+
+def _model(
+    name: str, given: Mapping[str, Any], settings: Mapping[str, Any], task: Task, trainer: Trainer, known: dict[str, Model]
+) -> Model:
+    kind, thought = given["kind"], given["thought"]
+    if kind not in KINDS:
+        raise launch.BadInput(f"models.{name}.kind={kind}: must be one of {', '.join(KINDS)}")
+    diffusion = kind == "diffusion"
+    in_place = task.in_place if diffusion else False
+    vocabulary = task.vocabulary(thought)
+    length = task.length(in_place=in_place, thought=thought)
+    # What both arms share is sized alike; the canvas and the chain differ in length, and so in a position table.
+    shape = launch.instantiate(
+        {"_target_": "dlmreason.networks.transformer.Shape", **settings["network"]},
+        "network",
+        settings["trusted"],
+        vocabulary_size=vocabulary.size,
+        length=length,
+        feature_sizes=tuple(task.feature_sizes),
+        attention="bidirectional" if diffusion else "causal",
+        quality=given["quality"],
+    )
+    objective = launch.instantiate(given["objective"], f"models.{name}.objective", settings["trusted"])
+    updates = given["updates"]
+    if updates is None:
+        wanted = known[given["match"]].flops()
+        updates = max(1, round(wanted / _training_flops(shape, objective, length, trainer, 1000) * 1000))
+    plain = {key: value for key, value in given.items() if key not in ("updates", "match")}
+    trained = {key: value for key, value in settings["trainer"].items() if key not in _INDIFFERENT}
+    key = digest(plain, settings["network"], trained, updates, settings["seed"], settings["threads"], _data(task))
+    return Model(name, kind, thought, shape, objective, updates, length, trainer, key)
+
+
+_INDIFFERENT = ("checkpoint_every", "keep", "log_every", "snapshots")
+
+
+def _data(task: Task) -> dict[str, Any]:
+    return {"name": task.name, **task.provenance}
+
+
+def _training_flops(shape: Shape, objective: Objective | Staged, length: int, trainer: Trainer, updates: int) -> float:
+    """FLOPs of `updates` updates; a staged objective's stages keep their shares."""
+    staged = objective if isinstance(objective, Staged) else Staged([(1.0, objective)])
+    forward = training_flops(shape, length, trainer.batch_size) / 3
+    return staged.forwards(updates).charged * forward
+
+
+def policies_of(settings: Mapping[str, Any]) -> dict[str, Policy | None]:
+    """The policy of each arm, None for autoregressive ones. Raises: BadInput for one that its network cannot serve."""
+    policies: dict[str, Policy | None] = {}
+    for name, arm in settings["arms"].items():
+        if arm["model"] not in settings["models"]:
+            raise launch.BadInput(
+                f"arms.{name}.model={arm['model']}: must be one of models: {', '.join(settings['models']) or 'none'}"
+            )
+        model = settings["models"][arm["model"]]
+        if arm["kind"] != model["kind"]:
+            raise launch.BadInput(f"arms.{name}.kind={arm['kind']}: its model {arm['model']} is {model['kind']}")
+        if arm["kind"] == "autoregressive":
+            policies[name] = None
+            continue
+        policies[name] = policy_of(arm["policy"], f"arms.{name}.policy", settings["trusted"], quality=model["quality"])
+    return policies
+
+
+def policy_of(given: Mapping[str, Any], key: str, trusted: Sequence[str] = (), *, quality: bool) -> Policy:
+    """A policy; its `name` is for people. quality: its network has a quality head. Raises: BadInput."""
+    config = {name: value for name, value in given.items() if name != "name"}
+    policy: Policy = launch.instantiate(config, key, trusted)
+    with launch.refused(key, ValueError):
+        check_sound(policy, quality=quality)
+    return policy
+
+
+def ladder_of(budget: Mapping[str, Any]) -> tuple[int, ...]:
+    """The rungs: as given and up to `passes`, or the powers of two below it and `passes` itself."""
+    passes = budget["passes"]
+    if budget["rungs"] is not None:
+        rungs = tuple(rung for rung in budget["rungs"] if rung <= passes)
+        if not rungs:
+            raise launch.BadInput(f"budget.rungs={budget['rungs']}: none is within budget.passes={passes}")
+        return rungs
+    powers = [1 << power for power in range(passes.bit_length()) if 1 << power < passes]
+    return (*powers, passes)
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model with its weights."""
+
+    name: str
+    kind: str  # of KINDS
+    thought: bool
+    network: Transformer
+    weights: str  # SHA-256
+    learning: Mapping[str, float]  # validation accuracy at "half" and "full" training, as far as it was measured
+
+
+def loaded(folder: Path) -> tuple[Trained, dict[str, Any]]:
+    """A checkpoint and its description.
+
+    Raises: CheckpointError where it is missing, damaged or cut short.
+    """
+    network, about = load(folder)
+    extra = about["extra"]
+    weights = about["sha256"][WEIGHTS]
+    return Trained(extra["name"], extra["kind"], extra["thought"], network, weights, extra["learning"]), about
+
+
+def arm_of(
+    name: str, settings: Mapping[str, Any], task: Task, trained: Mapping[str, Trained], policy: Policy | None, device: torch.device
+) -> DiffusionArm | AutoregressiveArm:
+    """The arm `name` over its trained network."""
+    arm, budget = settings["arms"][name], settings["budget"]
+    network = trained[arm["model"]].network.to(device)
+    if policy is not None:
+        denoiser = Denoise(network, task.vocabulary(False).mask_id)
+        return DiffusionArm(name, task, network, denoiser, policy, budget["width"], budget["chunk"], device)
+    with launch.refused(f"arms.{name}", ValueError):
+        return AutoregressiveArm(
+            name=name,
+            task=task,
+            network=network,
+            thought=trained[arm["model"]].thought,
+            flops_per_pass=_unit(task, trained, network.shape),
+            rules=arm["rules"],
+            temperature=arm["temperature"],
+            most=budget["ar_chains"],
+            width=budget["ar_width"],
+        )
+
+
+def _unit(task: Task, trained: Mapping[str, Trained], otherwise: Shape) -> int:
+    """FLOPs of one pass of the first diffusion model; where there is none, of a pass that the network at hand would make."""
+    shapes = [each.network.shape for each in trained.values() if each.kind == "diffusion"]
+    return pass_flops((shapes or [otherwise])[0], task.length(in_place=task.in_place, thought=False))
+
+
+def run_key(name: str, settings: Mapping[str, Any], task: Task, trained: Mapping[str, Trained], device: torch.device) -> str:
+    """Names everything that could change this arm's records, and nothing that could not, such as the ladder."""
+    arm, budget = settings["arms"][name], settings["budget"]
+    diffusion = arm["kind"] == "diffusion"
+    held = ("width",) if diffusion else ("ar_width", "ar_chains")
+    unit = None if diffusion else _unit(task, trained, trained[arm["model"]].network.shape)
+    return digest(
+        arm,
+        {key: budget[key] for key in held},
+        trained[arm["model"]].weights,
+        unit,
+        _data(task),
+        budget["split"],
+        settings["threads"],
+        device.type,
+    )
+

@@ -1,0 +1,171 @@
+"""The types that a denoiser, a policy and the sampler share.
+
+This file decides what one denoising pass reads, what it says, and what a policy answers. It knows no network, no task, no
+schedule and no sampler; everything of ours may import it, and it imports torch only. Shape letters: B rows, L positions,
+V tokens of the vocabulary, F feature columns.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import torch
+from torch import Tensor
+from torch.utils._pytree import tree_map
+
+Memory = Any
+"""What a policy remembers of its rows: a pytree of tensors whose first axis is the rows; `()` where it needs none."""
+
+Tree = TypeVar("Tree")
+
+NEVER = 2**62
+"""A wake that never comes: the row is settled. Clamp before adding anything to it."""
+
+
+class Ask(NamedTuple):
+    """What the next pass reads: the canvas as a rule, or a probe that a policy wants answered."""
+
+    tokens: Tensor  # [B, L] int64
+    level: Tensor  # [B] float64, alpha_t: the share of the answer that is not noise
+    carry: Any  # a pytree of [B, ...] tensors handed from pass to pass; () where the network carries nothing
+
+
+class Reading(NamedTuple):
+    """What one pass said, and of what."""
+
+    of: Ask
+    logits: Tensor  # [B, L, V]
+    quality: Tensor | None  # [B, L] in (0, 1), the chance that the token now there is right; None without a quality head
+    carry: Any  # as in Ask
+
+
+class Canvas(NamedTuple):
+    """What a policy may look at of its rows and must not change."""
+
+    tokens: Tensor  # [B, L] int64, the working canvas
+    editable: Tensor  # [B, L] bool, False where the task gave the token
+    carry: Any  # the first carry: zeros, or ()
+    mask_id: int
+
+    @property
+    def masked(self) -> Tensor:
+        """[B, L] bool: positions that wait to be written."""
+        return (self.tokens == self.mask_id) & self.editable
+
+
+class Clock(NamedTuple):
+    """A row's own pass, and how many it will have. A policy that is anytime is handed `total=None`."""
+
+    index: Tensor  # [B] int64, the pass that was just made; -1 before the first
+    total: int | None
+
+
+class Move(NamedTuple):
+    """A policy's answer to one reading."""
+
+    tokens: Tensor  # [B, L] int64, the working canvas from now on
+    answer: Tensor  # [B, L] int64, what it would say if stopped here; costs no further call
+    score: Tensor  # [B] float64, how good that answer is, higher is better; -inf where nobody judged it
+    ask: Ask  # what the next pass reads
+    wake: Tensor  # [B] int64, passes until then: 1 as a rule, more to skip, NEVER when settled
+    memory: Memory
+
+
+class Noise(Protocol):
+    """Random verbs, each a pure function of (seed, example id, pass, stream, position).
+
+    The streams are the closed list `dlmreason.sampling.noise.STREAMS`; two draws of one policy on one pass must not share one.
+    """
+
+    def coin(self, chance: Tensor, stream: str) -> Tensor:
+        """True with `chance` [B, ...] float64 at each place. Returns bool of the same shape."""
+        ...
+
+    def draw(self, log_probs: Tensor, stream: str) -> Tensor:
+        """One category at each place. log_probs: [B, ..., V], normalised. Returns [B, ...] int64."""
+        ...
+
+    def rank(self, score: Tensor, stream: str) -> Tensor:
+        """A Plackett-Luce order by `score` [B, L]. Returns [B, L] int64, each position's place, 0 first; -inf comes last."""
+        ...
+
+    def first(self, hazard: Tensor, kind: Tensor, since: Tensor, stream: str) -> Tensor:
+        """The pass of each position's next event.
+
+        hazard: [K, T] float64, for each kind of position the chance of the event at pass t given none before.  kind: [B, L]
+        int64 in -1..K-1, -1 has no events.  since: [B, L] int64, the first pass at which it may come.  Returns [B, L] int64 in
+        since..T, T where it never comes. A table by kind, not by position, so that 100,000 passes cost 2 x 100,000 numbers.
+        """
+        ...
+
+    def gumbel(self, like: Tensor, stream: str) -> Tensor:
+        """Standard Gumbel noise, float64, of the shape of `like`."""
+        ...
+
+
+class Policy(Protocol):
+    """Decides what happens to the canvas; sees readings, never the network."""
+
+    @property
+    def anytime(self) -> bool:
+        """True: it is handed `total=None`, and one trajectory serves every budget."""
+        ...
+
+    def init(self, canvas: Canvas, clock: Clock, noise: Noise) -> Move:
+        """A move made after pass `clock.index`, before this policy's first reading; -1 at the start."""
+        ...
+
+    def __call__(self, canvas: Canvas, reading: Reading, clock: Clock, memory: Memory, noise: Noise) -> Move:
+        """The move after pass `clock.index`, which said `reading`."""
+        ...
+
+
+class Denoiser(Protocol):
+    """One pass over a batch of rows. The only thing that costs a call.
+
+    `features` [B, L, F] are the task's given ids per position; they belong to the row, no policy sees or changes them.
+    """
+
+    mask_id: int
+    uses_level: bool
+
+    def first_carry(self, rows: int) -> Any:
+        """The carry before the first pass: zeros, or ()."""
+        ...
+
+    def __call__(self, ask: Ask, features: Tensor) -> Reading: ...
+
+
+Score = Callable[[Canvas, Reading, Tensor], Tensor]
+"""(canvas, reading, answer [B, L]) -> [B] float64; -inf where this reading does not judge this answer. Costs nothing."""
+
+
+def rows_like(where: Tensor, other: Tensor) -> Tensor:
+    """`where` [B] with trailing axes of length one, so that it broadcasts over `other` [B, ...]."""
+    return where.reshape(where.shape + (1,) * (other.dim() - where.dim()))
+
+
+def choose(where: Tensor, yes: Tree, no: Tree) -> Tree:
+    """Row by row `yes` or `no`, for any two pytrees of one structure. Selects, never multiplies: padding may hold NaN."""
+    return tree_map(lambda a, b: torch.where(rows_like(where, a), a, b), yes, no)
+
+
+def take(tree: Tree, index: Tensor) -> Tree:
+    """The rows `index` [N] int64 of every tensor of a pytree."""
+    return tree_map(lambda a: a.index_select(0, index), tree)
+
+
+def put(tree: Tree, index: Tensor, part: Tree) -> Tree:
+    """A pytree with its rows `index` [N] int64 replaced by those of `part`."""
+    return tree_map(lambda a, b: a.index_copy(0, index, b), tree, part)
+
+
+def join(parts: list[Tree]) -> Tree:
+    """Pytrees of one structure, one below the other."""
+    return tree_map(lambda *leaves: torch.cat(leaves), *parts)
+
+
+def place(score: Tensor) -> Tensor:
+    """Each position's place when sorted by `score` [B, L] from high to low, 0 first; ties go to the lower position."""
+    order = score.argsort(dim=-1, descending=True, stable=True)
+    places = torch.arange(score.shape[-1], device=score.device).expand_as(order)
+    return torch.empty_like(order).scatter_(-1, order, places)

@@ -1,0 +1,84 @@
+"""Analytic FLOPs of a forward pass and of what both arms do with it (a multiply-add is 2).
+
+This file decides what is counted: every matrix product of the transformer. Norms, softmax, GELU, embedding look-ups
+and the turning of rotary positions are not, as in the field's habit and in torch's counter. It knows sizes, no
+network.
+"""
+
+from typing import Protocol
+
+
+class Sizes(Protocol):
+    """What the formulas read of a network's shape."""
+
+    @property
+    def num_layers(self) -> int: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def feedforward(self) -> int: ...
+    @property
+    def outputs(self) -> int: ...
+    @property
+    def quality(self) -> bool: ...
+    @property
+    def attention(self) -> str: ...
+
+
+def causal_exact(first: int, queries: int) -> int:
+    """Keys attended by `queries` tokens from position `first` on, each reading itself and all before it."""
+    return queries * first + queries * (queries + 1) // 2
+
+
+def causal_dense(queries: int, keys: int) -> int:
+    """Keys that a masked dense product really multiplies: what torch's counter sees, hidden ones included."""
+    return queries * keys
+
+
+def forward_flops(shape: Sizes, queries: int, attended: int, outputs: int) -> int:
+    """FLOPs of reading `queries` tokens that attend to `attended` keys in all, with heads at `outputs` positions.
+
+    The quality head, where there is one, is applied wherever the output layer is: 2 * width a position.
+    """
+    width = shape.width
+    block = queries * (8 * width * width + 4 * width * shape.feedforward) + 4 * attended * width
+    heads = 2 * width * (shape.outputs + (1 if shape.quality else 0))
+    return shape.num_layers * block + outputs * heads
+
+
+def pass_flops(shape: Sizes, length: int) -> int:
+    """FLOPs of one uncached denoising pass over one row of `length` positions, heads everywhere."""
+    return forward_flops(shape, length, length * length, length)
+
+
+def prefill_flops(shape: Sizes, prompt: int) -> int:
+    """FLOPs of reading a prompt of `prompt` tokens into the cache, up to the logits of the first token written."""
+    return forward_flops(shape, prompt, causal_exact(0, prompt), 1)
+
+
+def chain_flops(shape: Sizes, prompt: int, generated: int) -> int:
+    """FLOPs of one chain of `generated` tokens after its prompt was read.
+
+    The last token is read only by a network with a quality head, which must judge it.
+    """
+    queries = chain_queries(shape, generated)
+    return forward_flops(shape, queries, causal_exact(prompt, queries), queries)
+
+
+def chain_queries(shape: Sizes, generated: int) -> int:
+    """Of a chain of `generated` tokens, those that the network reads: with a quality head all, else not the last."""
+    return max(generated if shape.quality else generated - 1, 0)
+
+
+def generation_flops(shape: Sizes, prompt: int, generated: int, chains: int) -> int:
+    """FLOPs of `chains` chains of `generated` tokens each, which share one reading of their prompt."""
+    return prefill_flops(shape, prompt) + chains * chain_flops(shape, prompt, generated)
+
+
+def training_flops(shape: Sizes, length: int, rows: int, *, extra_forwards: int = 0) -> int:
+    """FLOPs of training on `rows` sheets of `length` positions: forward, and backward at twice its price.
+
+    extra_forwards: further passes per sheet without a gradient, where an objective makes its own samples.
+    """
+    attended = causal_exact(0, length) if shape.attention == "causal" else length * length
+    return rows * (3 + extra_forwards) * forward_flops(shape, length, attended, length)

@@ -1,0 +1,211 @@
+"""Losses over a network and a batch: masked diffusion, next token, and stages of training.
+
+This file decides what a network is trained to say. A network here is any callable `network(tokens, features)` that
+returns something with `.logits` and `.quality`; an objective knows no task, no trainer and no shape of network. Nothing
+here waits for the device. Shape letters: B rows, L positions, F feature columns, V outputs (the mask is none of them).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from dlmreason.diffusion.corruption import Absorbing
+from dlmreason.diffusion.schedules import Linear, LowDiscrepancy, Schedule, Times
+
+
+class Said(Protocol):
+    """What a network says of a batch."""
+
+    @property
+    def logits(self) -> Tensor:
+        """[B, L, V]."""
+        ...
+
+    @property
+    def quality(self) -> Tensor | None:
+        """[B, L], the logit of the chance that the token now there is right; None without a quality head."""
+        ...
+
+
+class Network(Protocol):
+    def __call__(self, tokens: Tensor, features: Tensor) -> Said: ...
+
+
+class Batch(NamedTuple):
+    """Examples as they lie before a model, with the right answers in place. No right answer holds the mask."""
+
+    tokens: Tensor  # [B, L] int64
+    editable: Tensor  # [B, L] bool: what the model writes; never padding
+    features: Tensor  # [B, L, F] int64
+    judged: Tensor  # [B, L] bool, a part of `editable`: where quality is trained; the answer without its thought
+    mask_id: int
+
+    def to(self, device: torch.device) -> "Batch":
+        tokens, editable, features, judged = (part.to(device) for part in self[:4])
+        return Batch(tokens, editable, features, judged, self.mask_id)
+
+
+class Loss(NamedTuple):
+    """What is minimised, and what a person wants to see of it."""
+
+    total: Tensor  # scalar
+    metrics: dict[str, Tensor]  # scalars without gradient, in nats where they are losses
+
+
+class Forwards(NamedTuple):
+    """Passes of the network over a whole batch that an update takes; a trained one costs three: forward, backward."""
+
+    trained: float
+    untrained: float
+
+    @property
+    def charged(self) -> float:
+        """The same in units of one forward pass."""
+        return 3 * self.trained + self.untrained
+
+
+class Objective(Protocol):
+    """A loss over any network."""
+
+    @property
+    def forwards(self) -> Forwards: ...
+
+    def __call__(self, network: Network, batch: Batch, generator: torch.Generator) -> Loss: ...
+
+
+class Guessing(Objective, Protocol):
+    """An objective whose network can also be asked what it would have written."""
+
+    @property
+    def blanks(self) -> bool:
+        """Whether its network reads canvases with positions that are not written yet."""
+        ...
+
+    def guess(self, network: Network, batch: Batch, hidden: Tensor) -> Tensor:
+        """The logits [B, L, V] by which the network would write the `hidden` [B, L] positions, the rest being right."""
+        ...
+
+
+@dataclass(frozen=True)
+class MaskedDiffusion:
+    """Cross-entropy of what was masked, at a random noise level [MDLM, arXiv:2406.07524, eq. 10].
+
+    weighting "nelbo": the bound on -log p, in nats per editable position. "none": the mean over the masked positions of
+    the batch, which learns faster on small models and bounds nothing. The bound is reported either way; the times start
+    at eps, which leaves a share of at most eps of it out.
+    """
+
+    schedule: Schedule = field(default_factory=Linear)
+    weighting: Literal["nelbo", "none"] = "nelbo"
+    times: Times = field(default_factory=LowDiscrepancy)
+
+    def __post_init__(self) -> None:
+        if self.weighting not in ("nelbo", "none"):
+            raise ValueError(f"objective.weighting={self.weighting!r} is unknown: choose nelbo or none")
+
+    @property
+    def blanks(self) -> bool:
+        return True
+
+    @property
+    def forwards(self) -> Forwards:
+        return Forwards(trained=1, untrained=0)
+
+    def __call__(self, network: Network, batch: Batch, generator: torch.Generator) -> Loss:
+        t = self.times(batch.tokens.shape[0], generator)
+        corrupted = Absorbing(batch.mask_id)(batch.tokens, batch.editable, self.schedule.alpha(t), generator)
+        masked = (corrupted == batch.mask_id) & batch.editable
+        nats = token_nats(network(corrupted, batch.features).logits, batch.tokens, masked)
+        nelbo = (self.schedule.weight(t).to(nats.dtype)[:, None] * nats).sum() / _count(batch.editable)
+        plain = nats.sum() / _count(masked)
+        metrics = {"nelbo": nelbo.detach(), "cross_entropy": plain.detach()}
+        return Loss(nelbo if self.weighting == "nelbo" else plain, metrics)
+
+    def guess(self, network: Network, batch: Batch, hidden: Tensor) -> Tensor:
+        return network(torch.where(hidden, batch.mask_id, batch.tokens), batch.features).logits
+
+
+@dataclass(frozen=True)
+class NextToken:
+    """Mean -log p(token | all before it) over the editable positions, in nats.
+
+    Only a causal network may be trained with it. A token at position 0 has nothing before it and is not trained.
+    """
+
+    @property
+    def blanks(self) -> bool:
+        return False
+
+    @property
+    def forwards(self) -> Forwards:
+        return Forwards(trained=1, untrained=0)
+
+    def __call__(self, network: Network, batch: Batch, generator: torch.Generator) -> Loss:
+        logits = network(batch.tokens, batch.features).logits[:, :-1]
+        editable = batch.editable[:, 1:]
+        nats = token_nats(logits, batch.tokens[:, 1:], editable).sum() / _count(editable)
+        return Loss(nats, {"cross_entropy": nats.detach()})
+
+    def guess(self, network: Network, batch: Batch, hidden: Tensor) -> Tensor:
+        # One pass over the right text says at each position what would have come next; shift it to where it would
+        # stand. What would stand at position 0 is never asked.
+        return network(batch.tokens, batch.features).logits.roll(1, dims=1)
+
+
+@dataclass(frozen=True)
+class Staged:
+    """Objectives one after another in one training: (share of the updates, objective), the shares adding up to 1."""
+
+    stages: Sequence[tuple[float, Objective]]
+
+    def __post_init__(self) -> None:
+        stages = tuple((float(share), objective) for share, objective in self.stages)
+        shares = [share for share, _ in stages]
+        if not stages or not all(share > 0 for share in shares) or abs(sum(shares) - 1) > 1e-9:
+            raise ValueError(
+                f"objective.stages has the shares {shares}; each must be above 0 and together they must make 1: "
+                "lower one and raise another"
+            )
+        object.__setattr__(self, "stages", stages)
+
+    def at(self, update: int, updates: int) -> Objective:
+        """The objective of update `update` (0 is the first) of `updates`."""
+        for end, (_, objective) in zip(self._ends(updates), self.stages, strict=True):
+            if update < end:
+                return objective
+        raise IndexError(f"update {update} is not one of {updates}")
+
+    def forwards(self, updates: int) -> Forwards:
+        """The passes over a batch that the whole training takes."""
+        trained = untrained = start = 0.0
+        for end, (_, objective) in zip(self._ends(updates), self.stages, strict=True):
+            trained += (end - start) * objective.forwards.trained
+            untrained += (end - start) * objective.forwards.untrained
+            start = end
+        return Forwards(trained, untrained)
+
+    def _ends(self, updates: int) -> list[int]:
+        reached, ends = 0.0, []
+        for share, _ in self.stages:
+            reached += share
+            ends.append(round(reached * updates))
+        return ends
+
+
+def token_nats(logits: Tensor, targets: Tensor, where: Tensor) -> Tensor:
+    """-log p of each target where `where` holds, 0 elsewhere: [B, L] float32, whatever the precision of the logits.
+
+    logits: [B, L, V].  targets: [B, L] int64; only those under `where` need be among the V outputs.
+    """
+    targets = torch.where(where, targets, 0)
+    nats = cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)
+    return torch.where(where, nats, 0.0)
+
+
+def _count(where: Tensor) -> Tensor:
+    """How many hold, and at least one: a batch with nothing masked has the loss 0, not 0 / 0."""
+    return where.sum().clamp(min=1)

@@ -1,0 +1,140 @@
+"""Let arms answer: `python -m dlmreason.evaluate checkpoint=<folder> policy=<name> [task.file=...] [overrides]`.
+
+This file decides the order of work around an evaluation: what is recorded already, what is left, the snapshot, the progress
+line, the timing. What an arm does belongs to `evaluation`.
+"""
+
+import resource
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dlmreason import launch
+
+
+def answered(
+    name: str, arm: Any, task: Any, settings: Mapping[str, Any], key: str, folder: Path, examples: Any
+) -> None:
+    """Lets an arm answer what it has not, and writes records and a timing into `folder`.
+
+    Raises: BadInput where the folder's records of this arm are of another run.
+    """
+    from dlmreason.analysis.records import Record, Timing, Writer, read
+    from dlmreason.assembly import ladder_of
+    from dlmreason.evaluation.diffusion import DiffusionArm
+    from dlmreason.evaluation.evaluate import Plan, belongs, evaluate, unfinished
+    from dlmreason.evaluation.snapshot import Snapshot
+    from dlmreason.progress import Progress
+
+    budget, seed = settings["budget"], settings["seed"]
+    plan = Plan(name, task, budget["split"], examples, ladder_of(budget), seed, key)
+    path = folder / "records.jsonl"
+    with Writer(path, launch.say) as writer:
+        known = [record for record in read(path, Record).items if belongs(record, name) and record.seed == seed]
+        with launch.refused(f"arms.{name}", ValueError):
+            left = unfinished(plan, known)
+        if not left:
+            launch.say(f"{name}: all {len(examples)} examples are answered")
+            return
+        with Progress(len(examples), name, "examples", len(examples) - len(left)) as progress:
+
+            def shown(done: int, right: int) -> None:
+                progress.advance(note=f"{right} of {done} right")
+
+            if isinstance(arm, DiffusionArm):
+                snapshot = Snapshot(folder / "snapshots" / f"{name}-{seed}.pt", key, report=launch.say)
+                attempts = arm.attempts(left, plan.ladder, seed, snapshot)
+            else:
+                attempts = arm.attempts(left, plan.ladder, seed)
+            seconds = evaluate(plan, attempts, writer, known, shown)
+    passes = arm.meter.calls if isinstance(arm, DiffusionArm) else 0
+    with Writer(folder / "timings.jsonl", launch.say) as timings:
+        timings.append(
+            Timing(
+                arm=name,
+                rung=None,
+                seconds=seconds,
+                rows=len(left),
+                batch=arm.width,
+                passes=passes,
+                peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+                device=str(getattr(arm, "device", "cpu")),
+                threads=settings["threads"],
+                run_key=key,
+            )
+        )
+
+
+def examples_of(task: Any, settings: Mapping[str, Any]) -> list[Any]:
+    """The examples of the split that are answered. Raises: BadInput where there are none, or a file cannot be used."""
+    from dlmreason.tasks.example import FileError, PuzzleError
+
+    budget = settings["budget"]
+    with launch.refused("task.file", FileError, PuzzleError, OSError):
+        split = task.examples(budget["split"])
+        examples = [split[place] for place in range(min(budget["examples"], len(split)))]
+    if not examples:
+        raise launch.BadInput(f"budget.split={budget['split']}: the task {task.name} has no examples there")
+    for line in getattr(task, "skipped", ()):
+        launch.say(f"left out: {line}")
+    if getattr(task, "skipped", ()):
+        launch.say(f"left out in all: {len(task.skipped)}")
+    return examples
+
+
+def main(settings: launch.Settings) -> int:
+    """The entry point: one checkpoint, under one policy or by the rules of an autoregressive arm, over one task."""
+    import torch
+
+    from dlmreason import assembly
+    from dlmreason.experiment import describe, keep_traces
+    from dlmreason.networks.checkpoint import CheckpointError
+    from dlmreason.report import report
+
+    with launch.refused("checkpoint", CheckpointError):
+        made, about = assembly.loaded(Path(settings["checkpoint"]))
+    torch.set_num_threads(settings["threads"])
+    asked = {key: value for key, value in settings["task"].items() if value is not None}
+    diffusion = made.kind == "diffusion"
+    name = settings["arm"] or (settings["policy"]["name"] if diffusion else made.name)
+    arm = {"kind": made.kind, "model": made.name}
+    arm |= {"policy": settings["policy"]} if diffusion else {key: settings[key] for key in ("rules", "temperature")}
+    settings = settings | {
+        "task": asked if "_target_" in asked else about["task"]["settings"] | asked,
+        "models": {made.name: {"kind": made.kind, "quality": made.network.shape.quality}},
+        "arms": {name: arm},
+        "primary": name if diffusion else None,
+    }
+    policies = assembly.policies_of(settings)
+    task = assembly.task_of(settings)
+    _fits(task, made)
+    examples = examples_of(task, settings)
+    device = assembly.device_of(settings)
+    ready = {made.name: made}
+    arms = {name: assembly.arm_of(name, settings, task, ready, policies[name], device)}
+    folder = Path(settings["output"])
+    with launch.locked(folder):
+        describe(folder, settings)
+        key = assembly.run_key(name, settings, task, ready, device)
+        answered(name, arms[name], task, settings, key, folder, examples)
+        keep_traces(folder, settings, task, arms, examples)
+        report(folder)
+    launch.say(f"report: {folder / 'report.html'}")
+    return 0
+
+
+def _fits(task: Any, made: Any) -> None:
+    """Raises: BadInput where the network cannot read the task's sheets."""
+    shape, diffusion = made.network.shape, made.kind == "diffusion"
+    length = task.length(in_place=task.in_place if diffusion else False, thought=made.thought)
+    size = task.vocabulary(made.thought).size
+    if size != shape.vocabulary_size or tuple(task.feature_sizes) != shape.feature_sizes or length > shape.length:
+        raise launch.BadInput(
+            f"task={task.name}: {size} symbols, {length} positions and features {tuple(task.feature_sizes)}, but the checkpoint "
+            f"reads {shape.vocabulary_size}, {shape.length} and {shape.feature_sizes}: it was trained on another task"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(launch.run(main, "evaluate"))

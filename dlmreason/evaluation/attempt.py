@@ -1,0 +1,126 @@
+"""What an arm is to the evaluation, and how examples become rows of numbers.
+
+This file decides what an attempt at a budget says; it knows neither kind of arm.
+"""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dlmreason.sampling.denoise import Rows
+
+ANSWER = ""
+LAST = "last"
+"""Variants of an attempt: the answer given; the last canvas, where the answer given is the best one so far."""
+
+
+class Example(Protocol):
+    """As `tasks.example.Example`."""
+
+    @property
+    def id(self) -> str: ...
+    @property
+    def difficulty(self) -> int: ...
+
+
+class Sheet(Protocol):
+    """As `tasks.example.Sheet`: numpy arrays of one example."""
+
+    @property
+    def tokens(self) -> Any: ...
+    @property
+    def editable(self) -> Any: ...
+    @property
+    def features(self) -> Any: ...
+    @property
+    def answer_at(self) -> int: ...
+
+
+class Vocabulary(Protocol):
+    """As `tasks.vocabulary.Vocabulary`."""
+
+    @property
+    def mask_id(self) -> int: ...
+    @property
+    def pad_id(self) -> int: ...
+    @property
+    def eos_id(self) -> int: ...
+    def decode(self, ids: Sequence[int]) -> str: ...
+
+
+class Task(Protocol):
+    """What the evaluation asks of a task; `tasks.task.Task` has more."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def in_place(self) -> bool: ...
+    @property
+    def answer_length(self) -> int: ...
+    def vocabulary(self, thought: bool) -> Any: ...
+    def length(self, *, in_place: bool, thought: bool) -> int: ...
+    def sheet(self, example: Any, *, in_place: bool, thought: bool) -> Any: ...
+    def answer_features(self) -> Any: ...
+    def verify(self, example: Any, answer: str) -> Any: ...
+
+
+class Attempt(NamedTuple):
+    """What an arm answered to one example at one rung, and what it spent by then."""
+
+    example: Example
+    variant: str  # ANSWER, LAST, or the rule by which the answer was chosen; a part of the arm's name in the records
+    rung: int  # passes of the diffusion arm, or what their FLOPs buy
+    answer: str
+    nfe: int
+    scheduled_passes: int
+    sequential_depth: int
+    flops: int
+    events: dict[str, int]
+    score: float | None
+    settled: bool
+
+
+class Arm(Protocol):
+    """Answers examples at every rung of a ladder that it can afford."""
+
+    name: str
+
+    def attempts(self, examples: Sequence[Example], ladder: tuple[int, ...], seed: int) -> Iterator[list[Attempt]]:
+        """All attempts at one example together, examples in the order in which they finish."""
+        ...
+
+
+def noise_id(task: str, example: str) -> int:
+    """The signed 64-bit word that an example's noise is a function of."""
+    digest = hashlib.blake2b(f"{task}/{example}".encode(), digest_size=8).digest()
+    return int.from_bytes(digest, signed=True)
+
+
+def rows_of(task: Task, examples: Sequence[Example], device: torch.device) -> Rows:
+    """Examples as the diffusion arm's rows, padded to the task's longest sheet; padding is given, and has no features."""
+    vocabulary = task.vocabulary(False)
+    length = task.length(in_place=task.in_place, thought=False)
+    sheets = [task.sheet(example, in_place=task.in_place, thought=False) for example in examples]
+    columns = sheets[0].features.shape[1] if sheets else 0
+    tokens = np.full((len(sheets), length), vocabulary.pad_id, dtype=np.int64)
+    editable = np.zeros((len(sheets), length), dtype=bool)
+    features = np.zeros((len(sheets), length, columns), dtype=np.int64)
+    for row, sheet in enumerate(sheets):
+        tokens[row, : len(sheet.tokens)] = sheet.tokens
+        editable[row, : len(sheet.tokens)] = sheet.editable
+        features[row, : len(sheet.tokens)] = sheet.features
+    ids = torch.tensor([noise_id(task.name, example.id) for example in examples], dtype=torch.int64)
+    gold = torch.from_numpy(tokens)
+    rows = Rows(ids, gold, torch.from_numpy(editable), torch.from_numpy(features), gold.clone())
+    return Rows(*(tensor.to(device) for tensor in rows))
+
+
+def answer_text(vocabulary: Vocabulary, tokens: Tensor | Sequence[int]) -> str:
+    """The text of an answer's tokens, up to the end of text or padding; a blank shows as the mask's symbol."""
+    ids = tokens.tolist() if isinstance(tokens, Tensor) else list(tokens)
+    ends = [ids.index(stop) for stop in (vocabulary.eos_id, vocabulary.pad_id) if stop in ids]
+    return vocabulary.decode(ids[: min(ends)] if ends else ids)

@@ -1,0 +1,173 @@
+"""The autoregressive arm: as many chains as a budget of passes buys, and a rule by which one is believed.
+
+This file decides how a budget in FLOPs becomes chains, and reads every rung and rule off the same nested chains. It knows no
+task's rules and judges nothing.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any
+
+import numpy as np
+
+from dlmreason.compute.flops import chain_flops, chain_queries, generation_flops, prefill_flops
+from dlmreason.compute.ledger import Cost
+from dlmreason.compute.matching import chains_within, first_within
+from dlmreason.evaluation.attempt import Attempt, Example, Task, answer_text, noise_id
+from dlmreason.sampling.autoregress import generate
+from dlmreason.sampling.chains import Batch, Chain, Prompt, Work
+from dlmreason.sampling.selection import Choice, by_mean_log_prob, by_quality, by_vote
+
+RULES: dict[str, Callable[[Sequence[Chain]], list[Choice]]] = {
+    "vote": by_vote,
+    "log_prob": by_mean_log_prob,
+    "quality": by_quality,
+}
+
+
+@dataclass
+class AutoregressiveArm:
+    """Answers by chains of a causal network, greedy first, then sampled.
+
+    flops_per_pass: what one pass of the diffusion arm costs, the unit of the ladder.  rules: keys of RULES, each an arm of its
+    own in the records.  temperature: of every chain but the first.  most: never more chains than this.  width: rows of a call.
+    """
+
+    name: str
+    task: Task
+    network: Any
+    thought: bool
+    flops_per_pass: int
+    rules: Sequence[str] = ("vote", "log_prob", "quality")
+    temperature: float = 1.0
+    most: int = 1024
+    width: int = 256
+    prefill_width: int = 8
+
+    def __post_init__(self) -> None:
+        unknown = [rule for rule in self.rules if rule not in RULES]
+        if unknown or not self.rules:
+            raise ValueError(f"rules={list(self.rules)}: choose one or more of {', '.join(RULES)}")
+        if "quality" in self.rules and not self.network.shape.quality:
+            raise ValueError("rules holds quality, and this network has no quality head: train one, or leave the rule out")
+        if not 0 < self.temperature < float("inf"):
+            raise ValueError(f"temperature={self.temperature} must be above 0 and finite: the first chain is greedy anyway")
+        self._vocabulary = self.task.vocabulary(self.thought)
+        self._features = self.task.answer_features().tolist()
+        self.charged, self.wasted = Work(), Work()
+
+    def attempts(
+        self,
+        examples: Sequence[Example],
+        ladder: tuple[int, ...],
+        seed: int,
+        on_chunk: Callable[[int], None] | None = None,
+    ) -> Iterator[list[Attempt]]:
+        """All attempts at one example together; none at a rung that does not buy one chain."""
+        for count, group in self._by_chains(examples, ladder[-1]):
+            if count == 0:
+                yield from ([] for _ in group)
+                continue
+            prompts = [self._prompt(example) for example in group]
+            held: list[Chain] = []
+            for chain in self._generate(prompts, count, seed, on_chunk):
+                held.append(chain)
+                if len(held) == count:
+                    yield self._read(group[chain.prompt], prompts[chain.prompt], held, ladder)
+                    held = []
+
+    def _by_chains(self, examples: Sequence[Example], top: int) -> list[tuple[int, list[Example]]]:
+        """Examples whose top rung buys equally many chains, so that each group is one call of the engine."""
+        groups: dict[int, list[Example]] = {}
+        for example in examples:
+            sheet = self._sheet(example)
+            prompt = int((~sheet.editable).sum())
+            expected = len(sheet.tokens) - prompt
+            count = chains_within(top * self.flops_per_pass, self.network.shape, prompt, expected, self.most)
+            groups.setdefault(count, []).append(example)
+        return sorted(groups.items())
+
+    def _sheet(self, example: Example) -> Any:
+        return self.task.sheet(example, in_place=False, thought=self.thought)
+
+    def _prompt(self, example: Example) -> Prompt:
+        sheet = self._sheet(example)
+        given = ~np.asarray(sheet.editable)
+        return Prompt(
+            noise_id(self.task.name, example.id), sheet.tokens[given].tolist(), sheet.features[given].tolist()
+        )
+
+    def _generate(
+        self, prompts: list[Prompt], count: int, seed: int, on_chunk: Callable[[int], None] | None
+    ) -> Iterator[Chain]:
+        def tally(batch: Batch) -> None:
+            self.charged, self.wasted = self.charged.plus(batch.charged), self.wasted.plus(batch.wasted)
+            if on_chunk is not None:
+                on_chunk(batch.finished)
+
+        longest = self.task.length(in_place=False, thought=self.thought)
+        return generate(
+            self.network,
+            prompts,
+            chains=count,
+            answer_length=self.task.answer_length,
+            answer_features=self._features,
+            marker_id=self._vocabulary.marker_id,
+            eos_id=self._vocabulary.eos_id,
+            thought=self.thought,
+            max_tokens=longest - max(len(prompt.tokens) for prompt in prompts),
+            temperature=self.temperature if count > 1 else 0.0,
+            first_greedy=True,
+            seed=seed,
+            width=self.width,
+            prefill_width=self.prefill_width,
+            on_batch=tally,
+        )
+
+    def _read(
+        self, example: Example, prompt: Prompt, chains: list[Chain], ladder: tuple[int, ...]
+    ) -> list[Attempt]:
+        shape, given = self.network.shape, len(prompt.tokens)
+        lengths = [chain.generated for chain in chains]
+        costs = list(
+            accumulate((self._cost(given, chain) for chain in chains), Cost.beside, initial=self._reading(given))
+        )
+        choices = {rule: RULES[rule](chains) for rule in self.rules}
+        attempts = []
+        for rung in ladder:
+            bought = first_within(rung * self.flops_per_pass, shape, given, lengths)
+            if bought == 0:
+                continue
+            cost = costs[bought]
+            for rule in self.rules:
+                choice = choices[rule][bought - 1]
+                attempts.append(
+                    Attempt(
+                        example=example,
+                        variant=rule,
+                        rung=rung,
+                        answer=answer_text(self._vocabulary, chains[choice.chosen].answer),
+                        nfe=cost.nfe,
+                        scheduled_passes=cost.scheduled_passes,
+                        sequential_depth=cost.sequential_depth + 1,
+                        flops=cost.flops,
+                        events={"chains": bought},
+                        score=choice.score if choice.score > -np.inf else None,
+                        settled=False,
+                    )
+                )
+        return attempts
+
+    def _reading(self, prompt: int) -> Cost:
+        return Cost(nfe=1, scheduled_passes=1, sequential_depth=0, tokens=0, flops=prefill_flops(self.network.shape, prompt))
+
+    def _cost(self, prompt: int, chain: Chain) -> Cost:
+        calls = chain_queries(self.network.shape, chain.generated)
+        flops = chain_flops(self.network.shape, prompt, chain.generated)
+        return Cost(nfe=calls, scheduled_passes=calls, sequential_depth=calls, tokens=chain.generated, flops=flops)
+
+
+def cheapest_rung(arm: AutoregressiveArm, prompt: int, generated: int) -> int:
+    """The smallest number of passes whose FLOPs buy one chain of `generated` tokens."""
+    return -(-generation_flops(arm.network.shape, prompt, generated, 1) // arm.flops_per_pass)

@@ -1,0 +1,138 @@
+"""The diffusion arm: a network and a policy over a ladder of passes.
+
+This file decides how a ladder is walked: an anytime policy walks one trajectory and is asked at each rung, another is run
+once for each. It knows no task's rules and judges nothing.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import nn
+
+from dlmreason.canvas import NEVER, Denoiser, Policy, join
+from dlmreason.compute.flops import pass_flops
+from dlmreason.compute.ledger import Metered
+from dlmreason.evaluation.attempt import ANSWER, LAST, Attempt, Example, Task, answer_text, rows_of
+from dlmreason.evaluation.snapshot import Snapshot
+from dlmreason.sampling.denoise import Counts, Rows, Sampler, State
+from dlmreason.sampling.events import KINDS
+from dlmreason.sampling.trace import Trace, Tracer
+
+
+@dataclass
+class DiffusionArm:
+    """Answers by denoising passes under a policy.
+
+    denoise: the network as a `Denoiser`.  width, chunk: see `Sampler`.  Its FLOPs are `pass_flops` for each call of a row.
+    """
+
+    name: str
+    task: Task
+    network: nn.Module
+    denoiser: Denoiser
+    policy: Policy
+    width: int = 64
+    chunk: int = 64
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    def __post_init__(self) -> None:
+        self.length = self.task.length(in_place=self.task.in_place, thought=False)
+        self.flops_per_pass = pass_flops(self.network.shape, self.length)  # type: ignore[arg-type]
+        self.meter = Metered(self.denoiser, self.flops_per_pass)
+        self.counts = Counts(0, 0)
+        self._vocabulary = self.task.vocabulary(False)
+
+    @property
+    def revises(self) -> bool:
+        """Whether a committed token may be taken back: then the last canvas and the answer are two things."""
+        facts = getattr(self.policy, "facts", None)
+        return facts is None or facts.revises
+
+    def attempts(
+        self,
+        examples: Sequence[Example],
+        ladder: tuple[int, ...],
+        seed: int,
+        snapshot: Snapshot | None = None,
+        on_chunk: Callable[[int, Counts], None] | None = None,
+    ) -> Iterator[list[Attempt]]:
+        """All attempts at one example together. snapshot: goes on from what it holds, and keeps it up to date."""
+        ladders = [ladder] if self.policy.anytime else [(rung,) for rung in ladder]
+        waiting: dict[str, list[Attempt]] = {}
+        for number, rungs in enumerate(ladders):
+            last = number == len(ladders) - 1
+            keeper = snapshot if self.policy.anytime else None
+            for example, state in self._walk(examples, rungs, seed, keeper, on_chunk):
+                kept = waiting.setdefault(example.id, [])
+                kept += self._read(example, state, rungs)
+                if last:
+                    yield waiting.pop(example.id)
+
+    def traces(self, examples: Sequence[Example], passes: int, seed: int) -> dict[str, Trace]:
+        """{example id: its story} of examples walked again: the same noise gives the same passes."""
+        rows = rows_of(self.task, examples, self.device)
+        names = {number: example.id for number, example in zip(rows.id.tolist(), examples, strict=True)}
+        tracer = Tracer(names, self._vocabulary.mask_id)
+        sampler = Sampler(self.policy, self.denoiser, (passes,), seed, self.width, self.chunk)
+        for _ in sampler.run(rows, observe=tracer.observe, on_chunk=lambda pool, counts: tracer.flush()):
+            tracer.flush()
+        return {names[number]: trace for number, trace in tracer.traces.items()}
+
+    def _walk(
+        self,
+        examples: Sequence[Example],
+        rungs: tuple[int, ...],
+        seed: int,
+        snapshot: Snapshot | None,
+        on_chunk: Callable[[int, Counts], None] | None,
+    ) -> Iterator[tuple[Example, State]]:
+        rows = rows_of(self.task, examples, self.device)
+        by_id = dict(zip(rows.id.tolist(), examples, strict=True))
+        sampler = Sampler(self.policy, self.meter, rungs, seed, self.width, self.chunk)
+        pool, finished = None, []
+        if snapshot is not None and examples:
+            template = sampler.init(Rows(*(leaf[:1] for leaf in rows)))
+            pool = snapshot.load(template, rungs, set(by_id))
+            if pool is not None:
+                held = set(pool.rows.id.tolist())
+                keep = [place for place, number in enumerate(rows.id.tolist()) if number not in held]
+                rows = Rows(*(leaf[torch.tensor(keep, dtype=torch.int64, device=self.device)] for leaf in rows))
+
+        def after_chunk(under_way: State, counts: Counts) -> None:
+            if snapshot is not None:
+                snapshot.save(under_way, rungs)
+            if on_chunk is not None:
+                on_chunk(len(under_way.index), counts)
+
+        before = self.counts
+        for state in sampler.run(rows, pool, on_chunk=after_chunk):
+            self.counts = Counts(before.charged + sampler.counts.charged, before.wasted + sampler.counts.wasted)
+            if snapshot is not None:
+                finished.append(state)
+            yield by_id[int(state.rows.id)], state
+        if snapshot is not None and finished:
+            snapshot.finish(join(finished), rungs)
+
+    def _read(self, example: Example, state: State, rungs: tuple[int, ...]) -> Iterator[Attempt]:
+        sheet_at = self.task.sheet(example, in_place=self.task.in_place, thought=False).answer_at
+        final = int(state.nfe)
+        for place, rung in enumerate(rungs):
+            nfe = int(state.spent[0, place])
+            score = float(state.scores[0, place])
+            kinds = dict(zip(KINDS, state.changes[0, place].tolist(), strict=True))
+            held = [(ANSWER, state.answers)] + ([(LAST, state.canvases)] if self.revises else [])
+            for variant, tokens in held:
+                yield Attempt(
+                    example=example,
+                    variant=variant,
+                    rung=rung,
+                    answer=answer_text(self._vocabulary, tokens[0, place, sheet_at:]),
+                    nfe=nfe,
+                    scheduled_passes=rung,
+                    sequential_depth=nfe,
+                    flops=nfe * self.flops_per_pass,
+                    events=kinds,
+                    score=score if score > -torch.inf else None,
+                    settled=nfe == final and int(state.index) >= NEVER // 2,
+                )

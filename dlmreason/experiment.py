@@ -1,0 +1,190 @@
+"""The whole way: `python -m dlmreason.experiment experiment=<name> [overrides]`.
+
+Trains what has no checkpoint, lets every arm answer over its ladder, compares, reports. One idempotent, resumable job: run
+again it does nothing twice, interrupted it goes on. This file decides the order; each part is in the entry point of its name.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dlmreason import launch
+from dlmreason.evaluate import answered, examples_of
+from dlmreason.report import report
+from dlmreason.train import trained
+
+
+def main(settings: launch.Settings) -> int:
+    """The entry point."""
+    if not settings["models"] or not settings["arms"]:
+        raise launch.BadInput("experiment: choose one, such as experiment=demo; `make experiments` lists them")
+    import torch
+
+    from dlmreason import assembly
+    from dlmreason.reports.mirror import Mirror
+
+    settings = _one_policy(settings)
+    torch.set_num_threads(settings["threads"])
+    task = assembly.task_of(settings)
+    models = assembly.models_of(settings, task)
+    policies = assembly.policies_of(settings)
+    assembly.ladder_of(settings["budget"])
+    device = assembly.device_of(settings)
+    examples = examples_of(task, settings)
+    folder = Path(settings["output"])
+    with launch.locked(folder):
+        describe(folder, settings)
+        mirror = Mirror(
+            settings["logger"]["mode"],
+            project=settings["logger"]["project"],
+            name=settings["name"],
+            group=settings["logger"]["group"] or settings["name"],
+            job_type="experiment",
+            tags=settings["logger"]["tags"],
+            folder=folder,
+            config=settings,
+        )
+        code = 1
+        try:
+            log = metrics_log(folder, mirror)
+            ready = {name: trained(model, task, settings, folder, log) for name, model in models.items()}
+            arms = {
+                name: assembly.arm_of(name, settings, task, ready, policies[name], device) for name in settings["arms"]
+            }
+            for name, arm in arms.items():
+                key = assembly.run_key(name, settings, task, ready, device)
+                answered(name, arm, task, settings, key, folder, examples)
+            keep_traces(folder, settings, task, arms, examples)
+            found = report(folder)
+            mirror.report(found, folder / "report.html")
+            mirror.artifact(f"{settings['name']}-records", "records", [folder / "records.jsonl"])
+            code = 0
+        finally:
+            mirror.finish(code)
+    launch.say(f"report: {folder / 'report.html'}")
+    return 0
+
+
+def _one_policy(settings: launch.Settings) -> launch.Settings:
+    """With `policy=<name>` the diffusion model answers under that policy alone; the autoregressive arms stay."""
+    policy = settings.get("policy")
+    if not policy:
+        return settings
+    arms = settings["arms"]
+    first = next((arm for arm in arms.values() if arm["kind"] == "diffusion"), None)
+    if first is None:
+        raise launch.BadInput(f"policy={policy['name']}: this experiment has no diffusion arm")
+    kept = {name: arm for name, arm in arms.items() if arm["kind"] != "diffusion"}
+    return settings | {"arms": {policy["name"]: first | {"policy": policy}} | kept, "primary": policy["name"]}
+
+
+def describe(folder: Path, settings: Mapping[str, Any]) -> None:
+    """Writes what is run into the folder: config.yaml, and run.json with versions, commit and machine."""
+    import yaml
+
+    from dlmreason.reports.redaction import redact
+
+    config = yaml.safe_dump(redact(dict(settings)), sort_keys=False, allow_unicode=True)
+    run = {
+        "name": settings["name"],
+        "title": settings.get("title") or settings["name"],
+        "primary": settings.get("primary"),
+        "seed": settings["seed"],
+        "task": settings["task"],
+        **launch.provenance(),
+    }
+    for name, text in (("config.yaml", config), ("run.json", json.dumps(run, indent=1, default=str) + "\n")):
+        beside = folder / f"{name}.part"
+        beside.write_text(text, encoding="utf-8")
+        os.replace(beside, folder / name)
+
+
+def metrics_log(folder: Path, mirror: Any = None) -> Callable[[str, dict[str, float]], None]:
+    """A log of training entries: a JSON line each in metrics/<model>.jsonl, and W&B.
+
+    After a resume the training tells again what lay behind its checkpoint: an entry for an update that is there replaces it.
+    """
+
+    def log(model: str, entry: dict[str, float]) -> None:
+        path = folder / "metrics" / f"{model}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        before = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        kept = [line for line in before if line.startswith("{") and _update(line) < entry["update"] or _other(line, entry)]
+        lines = [*kept, json.dumps({"step": entry["update"], **entry})]
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        if mirror is not None:
+            values = {f"{model}/{key}": value for key, value in entry.items() if key != "update"}
+            mirror.log(values, int(entry["update"]))
+
+    return log
+
+
+def _update(line: str) -> float:
+    update = json.loads(line).get("update", -1)
+    return float(update)
+
+
+def _other(line: str, entry: Mapping[str, float]) -> bool:
+    """Whether a line is of the same update but tells of something else, as validation does beside the losses."""
+    old = json.loads(line)
+    return bool(old.get("update") == entry["update"] and old.keys() - {"step"} != set(entry))
+
+
+def keep_traces(
+    folder: Path, settings: Mapping[str, Any], task: Any, arms: Mapping[str, Any], examples: Sequence[Any]
+) -> None:
+    """Walks a few telling puzzles of the primary arm again, with every pass kept, into traces.jsonl.
+
+    The same noise gives the same passes, so what is played back is what was recorded.
+    """
+    from dlmreason.analysis.records import Record, Trace, Writer, read
+    from dlmreason.analysis.revisions import choose
+    from dlmreason.assembly import ladder_of
+    from dlmreason.evaluation.diffusion import DiffusionArm
+
+    diffusion = {name: arm for name, arm in arms.items() if isinstance(arm, DiffusionArm)}
+    revising = [name for name, arm in diffusion.items() if arm.revises]
+    name = settings.get("primary") or (revising or list(diffusion) or [None])[0]
+    if name not in diffusion or settings["budget"]["traces"] == 0:
+        return
+    arm, seed = diffusion[name], settings["seed"]
+    records = [record for record in read(folder / "records.jsonl", Record).items if record.seed == seed]
+    chosen = choose(records, name).choices[: settings["budget"]["traces"]]
+    path = folder / "traces.jsonl"
+    have = {(trace.arm, trace.example) for trace in read(path, Trace).items} if path.exists() else set()
+    wanted = {choice.example for choice in chosen}
+    if {(name, example) for example in wanted} == have:
+        return
+    launch.say(f"{name}: walking {len(wanted)} puzzles again for the trace player")
+    by_id = {example.id: example for example in examples}
+    stories = arm.traces([by_id[example] for example in wanted], ladder_of(settings["budget"])[-1], seed)
+    vocabulary, layout = task.vocabulary(False), task.layout
+    path.unlink(missing_ok=True)
+    with Writer(path, launch.say) as writer:
+        for choice in chosen:
+            example, story = by_id[choice.example], stories[choice.example]
+            sheet = task.sheet(example, in_place=task.in_place, thought=False)
+            gold = sheet.tokens.tolist()
+            writer.append(
+                Trace(
+                    arm=name,
+                    example=example.id,
+                    seed=seed,
+                    length=len(story.start),
+                    layout={key: getattr(layout, key) for key in ("rows", "columns", "box_rows", "box_columns", "first")},
+                    given=[not editable for editable in sheet.editable.tolist()],
+                    start=story.start,
+                    gold=None if vocabulary.mask_id in gold else gold,
+                    symbols=list(vocabulary.symbols),
+                    mask_id=vocabulary.mask_id,
+                    frames=story.frames,
+                    answers=story.answers,
+                )
+            )
+
+
+if __name__ == "__main__":
+    sys.exit(launch.run(main, "experiment"))

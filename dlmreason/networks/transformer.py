@@ -1,0 +1,334 @@
+"""One pre-norm transformer for both arms: the same blocks, causal or bidirectional.
+
+This file decides how tokens and position features become logits and a quality, and how a causal network remembers
+what it has read. It knows no task, loss, policy or sampler. Shape letters: B rows, L positions, S positions of a
+cache, H heads, D numbers per head, F feature columns.
+"""
+
+import math
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from dlmreason.canvas import Ask, Reading, take
+
+NORM_EPS = 1e-6
+ROTARY_BASE = 10_000.0
+MOST_SURE = 30.0  # the largest logit of a quality that a policy sees
+ATTENTION = ("causal", "bidirectional")
+POSITIONS = ("learned", "rotary")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """Every size of a network, in plain types: it goes into a JSON file and comes back equal."""
+
+    vocabulary_size: int
+    outputs: int = 0  # token ids 0..outputs-1 can be written; 0: all but the last, which is the mask
+    length: int  # most positions of a sheet
+    feature_sizes: tuple[int, ...] = ()  # ids per feature column, 0 included
+    num_layers: int
+    width: int
+    num_heads: int
+    feedforward: int = 0  # 0: four times the width
+    attention: str = "bidirectional"
+    positions: str = "learned"
+    quality: bool = False  # a head that judges the token at each position
+
+    def __post_init__(self) -> None:
+        fix = object.__setattr__
+        fix(self, "feature_sizes", tuple(self.feature_sizes))
+        fix(self, "outputs", self.outputs or self.vocabulary_size - 1)
+        fix(self, "feedforward", self.feedforward or 4 * self.width)
+        wrong = list(_faults(self))
+        if wrong:
+            raise ValueError("; ".join(wrong))
+
+    @property
+    def head_dim(self) -> int:
+        return self.width // self.num_heads
+
+
+def _faults(shape: Shape) -> list[str]:
+    """Each rule that `shape` breaks, with the value, what is allowed and what to do."""
+    wrong = [
+        f"network {name}={value} must be a whole number of {least} or more"
+        for name, least in (
+            ("vocabulary_size", 2),
+            ("outputs", 1),
+            ("length", 1),
+            ("num_layers", 1),
+            ("width", 1),
+            ("num_heads", 1),
+            ("feedforward", 1),
+        )
+        if not isinstance(value := getattr(shape, name), int) or isinstance(value, bool) or value < least
+    ]
+    if wrong:
+        return wrong
+    if shape.outputs > shape.vocabulary_size:
+        wrong.append(
+            f"network outputs={shape.outputs} is above vocabulary_size={shape.vocabulary_size}: "
+            f"a token that is written must be readable, lower outputs"
+        )
+    if shape.width % shape.num_heads:
+        fits = [heads for heads in range(1, shape.width + 1) if shape.width % heads == 0 and heads <= 16]
+        wrong.append(f"network width={shape.width} must be divisible by num_heads={shape.num_heads}: try one of {fits}")
+    elif shape.positions == "rotary" and shape.head_dim % 2:
+        wrong.append(
+            f"network positions=rotary turns pairs of numbers, but width={shape.width} / num_heads={shape.num_heads} "
+            f"gives {shape.head_dim} per head: make it even, or choose positions=learned"
+        )
+    if shape.attention not in ATTENTION:
+        wrong.append(f"network attention={shape.attention!r} is none of {', '.join(ATTENTION)}")
+    if shape.positions not in POSITIONS:
+        wrong.append(f"network positions={shape.positions!r} is none of {', '.join(POSITIONS)}")
+    if any(size < 1 for size in shape.feature_sizes):
+        wrong.append(f"network feature_sizes={shape.feature_sizes} must each be 1 or more: id 0 means none")
+    return wrong
+
+
+class Output(NamedTuple):
+    """What the network says of each position, or of those in `read`."""
+
+    logits: Tensor  # [B, L, outputs]
+    quality: Tensor | None  # [B, L], the logit of "the token now there is right"; None without the head
+    hidden: Tensor  # [B, L, width], what the heads read
+
+
+class Cache(NamedTuple):
+    """Keys and values of what each row has read. Static: every row has its place for every position from the start.
+
+    Rows come first, so `take`, `put` and `choose` of `canvas` work on it. Forward writes into it.
+    """
+
+    layers: tuple[Tensor, ...]  # each [B, 2 * H, S, D]: the keys of all heads, then their values
+
+    @classmethod
+    def empty(cls, shape: Shape, rows: int, dtype: torch.dtype, device: torch.device, length: int = 0) -> "Cache":
+        """Zeros for `rows` rows of `length` positions; 0: as many as the network can read."""
+        size = (rows, 2 * shape.num_heads, length or shape.length, shape.head_dim)
+        return cls(tuple(torch.zeros(size, dtype=dtype, device=device) for _ in range(shape.num_layers)))
+
+    @property
+    def length(self) -> int:
+        return self.layers[0].shape[2]
+
+    def take(self, index: Tensor) -> "Cache":
+        """Copies of the rows `index` [N] int64, with repeats: one read prompt becomes the start of its chains."""
+        return take(self, index)
+
+    def begin(self, rows: Tensor, prompts: "Cache") -> None:
+        """Let the rows `rows` [N] int64 start from `prompts`, N rows of the same or a smaller length, in place.
+
+        What stood behind the prompt stays; it is hidden until it is overwritten.
+        """
+        for layer, prompt in zip(self.layers, prompts.layers, strict=True):
+            layer[:, :, : prompt.shape[2]].index_copy_(0, rows, prompt)
+
+
+class _Reach(NamedTuple):
+    """What attention needs to know of places, made once per pass and used by every layer."""
+
+    causal: bool
+    mask: Tensor | None  # [B, 1, L, S] 0 or -inf; None without a cache
+    slots: Tensor | None  # [B * L * 2H] int64, where keys and values go in a layer's cache seen as [B * 2H * S, D]
+    turn: tuple[Tensor, Tensor] | None  # cos and sin, each [1 or B, L, 1, 1, D], where positions are rotary
+
+
+class _Block(nn.Module):
+    """Attention, then a two-matrix MLP, each reading the normed stream and adding to it."""
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.num_heads = shape.num_heads
+        self.attention_norm = nn.RMSNorm(shape.width, eps=NORM_EPS)
+        self.qkv = nn.Linear(shape.width, 3 * shape.width, bias=False)
+        self.out = nn.Linear(shape.width, shape.width, bias=False)
+        self.mlp_norm = nn.RMSNorm(shape.width, eps=NORM_EPS)
+        self.up = nn.Linear(shape.width, shape.feedforward, bias=False)
+        self.down = nn.Linear(shape.feedforward, shape.width, bias=False)
+
+    def forward(self, x: Tensor, reach: _Reach, memory: Tensor | None) -> Tensor:
+        x = x + self.out(self.attend(self.qkv(self.attention_norm(x)), reach, memory))
+        # Exact GELU: torch's tanh form differs by a bit in a tensor's tail, and a row's seat would show.
+        return x + self.down(functional.gelu(self.up(self.mlp_norm(x))))
+
+    def attend(self, qkv: Tensor, reach: _Reach, memory: Tensor | None) -> Tensor:
+        """qkv: [B, L, 3 * width].  memory: this layer's [B, 2H, S, D], written in place.  Returns [B, L, width]."""
+        rows, length, _ = qkv.shape
+        qkv = qkv.view(rows, length, 3, self.num_heads, -1)
+        if reach.turn is not None:
+            qkv = torch.cat((_turn(qkv[:, :, :2], *reach.turn), qkv[:, :, 2:]), 2)
+        if memory is None or reach.slots is None:
+            query, key, value = qkv.permute(2, 0, 3, 1, 4)
+        else:
+            query = qkv[:, :, 0].transpose(1, 2)
+            fresh = qkv[:, :, 1:].reshape(-1, memory.shape[-1]).to(memory.dtype)
+            memory.view(-1, memory.shape[-1]).index_copy_(0, reach.slots, fresh)
+            key, value = memory.chunk(2, 1)
+        mixed: Tensor = functional.scaled_dot_product_attention(
+            query, key, value, reach.mask, is_causal=reach.causal and memory is None
+        )
+        return mixed.transpose(1, 2).reshape(rows, length, -1)
+
+
+def _turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Pairs (i, i + D/2) turned by an angle that grows with the position [RoFormer, arXiv:2104.09864]."""
+    left, right = x.chunk(2, -1)
+    return x * cos + torch.cat((-right, left), -1) * sin
+
+
+class Transformer(nn.Module):
+    """Logits and quality of every position; weights are drawn as in GPT-2.
+
+    A causal network's quality at a position judges the token there given what comes before it; a bidirectional one's
+    given the whole canvas. Right padding is invisible to a causal network's earlier positions.
+    """
+
+    positions: Tensor
+    feature_starts: Tensor
+
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.shape = shape
+        self.tokens = nn.Embedding(shape.vocabulary_size, shape.width)
+        # All feature columns stacked in one table, so that a pass gathers once. Row 0 is every column's id 0: nothing.
+        starts = list(accumulate((size - 1 for size in shape.feature_sizes), initial=0))
+        self.features = nn.Embedding(1 + starts[-1], shape.width, padding_idx=0) if shape.feature_sizes else None
+        self.register_buffer("feature_starts", torch.tensor(starts[:-1], dtype=torch.int64), persistent=False)
+        if shape.positions == "learned":
+            self.positions = nn.Parameter(torch.empty(shape.length, shape.width))
+        else:
+            self.register_buffer("positions", _angles(shape), persistent=False)
+        self.blocks = nn.ModuleList(_Block(shape) for _ in range(shape.num_layers))
+        self.norm = nn.RMSNorm(shape.width, eps=NORM_EPS)
+        # The quality head is the last output of one matrix: alone it would be a matrix-vector product, whose sums
+        # differ by a bit with the row's seat.
+        self.head = nn.Linear(shape.width, shape.outputs + shape.quality, bias=False)
+        self._draw_weights()
+
+    def _draw_weights(self) -> None:
+        # What is added to the stream 2 * num_layers times is drawn smaller, so that the stream starts at one scale.
+        added = 0.02 / math.sqrt(2 * self.shape.num_layers)
+        for name, weight in self.named_parameters():
+            if weight.dim() > 1:
+                nn.init.normal_(weight, std=added if name.endswith(("out.weight", "down.weight")) else 0.02)
+        if self.features is not None:
+            with torch.no_grad():
+                self.features.weight[0] = 0.0
+
+    @property
+    def num_parameters(self) -> int:
+        return sum(weight.numel() for weight in self.parameters())
+
+    def cache(self, rows: int, length: int = 0) -> Cache:
+        """An empty cache where this network computes, in the type it computes in; `length` as in `Cache.empty`."""
+        weight = self.head.weight
+        kind = weight.device.type
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
+        return Cache.empty(self.shape, rows, dtype, weight.device, length)
+
+    def forward(
+        self,
+        tokens: Tensor,
+        features: Tensor,
+        *,
+        cache: Cache | None = None,
+        at: Tensor | None = None,
+        read: Tensor | None = None,
+    ) -> Output:
+        """Reads a whole sheet, or with a cache each row's next tokens.
+
+        tokens: [B, L] int64.  features: [B, L, F] int64, 0 for none.  at: [B] int64, the position of each row's first
+        token; only with `cache`, which must hold everything before it.  read: [B, R] int64, the places in 0..L-1 of
+        which heads are wanted, and paid for; all without it.
+        """
+        self._check(tokens, features, cache, at)
+        x, reach = self._enter(tokens, features, cache, at)
+        for number, block in enumerate(self.blocks):
+            x = block(x, reach, None if cache is None else cache.layers[number])
+        if read is not None:
+            x = x.gather(1, read[:, :, None].expand(-1, -1, x.shape[-1]))
+        hidden = self.norm(x)
+        # Confidences are compared and summed: under bf16 autocast the heads stay in the weights' precision.
+        with torch.autocast(hidden.device.type, enabled=False):
+            hidden = hidden.to(self.head.weight.dtype)
+            said = self.head(hidden)
+        if not self.shape.quality:
+            return Output(said, None, hidden)
+        return Output(said[..., :-1], said[..., -1], hidden)
+
+    def _check(self, tokens: Tensor, features: Tensor, cache: Cache | None, at: Tensor | None) -> None:
+        shape = self.shape
+        longest = shape.length if cache is None else cache.length
+        if tokens.shape[1] > longest:
+            raise ValueError(f"{tokens.shape[1]} tokens do not fit the {longest} positions of this network or cache")
+        if features.shape != (*tokens.shape, len(shape.feature_sizes)):
+            raise ValueError(
+                f"features of shape {tuple(features.shape)} for tokens of shape {tuple(tokens.shape)}: this network "
+                f"takes {len(shape.feature_sizes)} ids per position, of sizes {shape.feature_sizes}"
+            )
+        if (cache is None) != (at is None):
+            raise ValueError("cache and at come together: `at` says where each row's tokens go in the cache")
+        if cache is not None and shape.attention != "causal":
+            raise ValueError(
+                f"a cache needs attention=causal, this network is {shape.attention}: with each token it would "
+                f"read everything anew"
+            )
+
+    def _enter(self, tokens: Tensor, features: Tensor, cache: Cache | None, at: Tensor | None) -> tuple[Tensor, _Reach]:
+        x = self.tokens(tokens)
+        if self.features is not None:
+            x = x + self.features(torch.where(features > 0, features + self.feature_starts, 0)).sum(2)
+        rows, length = tokens.shape
+        mask = slots = None
+        if cache is None or at is None:
+            here = self.positions[:length]
+        else:
+            positions = at[:, None] + torch.arange(length, device=tokens.device)
+            here = self.positions[positions]
+            hidden_keys = torch.arange(cache.length, device=tokens.device) > positions[:, None, :, None]
+            mask = torch.zeros(hidden_keys.shape, dtype=x.dtype, device=x.device).masked_fill(hidden_keys, -torch.inf)
+            places = torch.arange(rows * 2 * self.shape.num_heads, device=tokens.device).view(rows, 1, -1)
+            slots = (places * cache.length + positions[:, :, None]).flatten()
+        causal = self.shape.attention == "causal"
+        if self.shape.positions == "learned":
+            return x + here, _Reach(causal, mask, slots, None)
+        cos, sin = here.view(-1, length, 2, 1, 1, self.shape.head_dim).unbind(2)
+        return x, _Reach(causal, mask, slots, (cos, sin))
+
+
+def _angles(shape: Shape) -> Tensor:
+    """[length, 2, head_dim] float32: cos and sin of each position's rotary angles."""
+    rates = ROTARY_BASE ** -(torch.arange(0, shape.head_dim, 2, dtype=torch.float64) / shape.head_dim)
+    angle = torch.arange(shape.length, dtype=torch.float64)[:, None] * rates.repeat(2)
+    return torch.stack((angle.cos(), angle.sin()), 1).float()
+
+
+class Denoise:
+    """A bidirectional network as the denoiser that the sampler calls: no level is read, nothing is carried."""
+
+    uses_level = False
+
+    def __init__(self, network: nn.Module, mask_id: int) -> None:
+        """network: `Transformer`, or any module of its signature.  mask_id: what an unwritten position holds."""
+        self.network = network
+        self.mask_id = mask_id
+
+    def first_carry(self, rows: int) -> Any:
+        return ()
+
+    def __call__(self, ask: Ask, features: Tensor) -> Reading:
+        output: Output = self.network(ask.tokens, features)
+        # In float32 a sigmoid reaches 1 at a logit of 17, in float64 at 37, and the log of its complement is lost. As
+        # exp(log sigmoid), because torch's float64 sigmoid differs by a bit between a tensor's vectorised part and its
+        # tail: a row's seat would show.
+        quality = output.quality
+        if quality is not None:
+            quality = functional.logsigmoid(quality.double().clamp(-MOST_SURE, MOST_SURE)).exp()
+        return Reading(of=ask, logits=output.logits, quality=quality, carry=())

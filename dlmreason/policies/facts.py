@@ -1,0 +1,88 @@
+"""What a policy needs and draws, declared so that an unsound onion is refused before any compute.
+
+This file knows the words of the declaration, not the policies that make it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from dlmreason.canvas import Policy
+
+Function = TypeVar("Function", bound=Callable[..., object])
+
+
+@dataclass(frozen=True)
+class Facts:
+    """streams: noise streams drawn in one pass.  needs: of "quality", "carry".  judged: its moves carry a score."""
+
+    streams: tuple[str, ...] = ()
+    needs: frozenset[str] = frozenset()
+    judged: bool = False
+    revises: bool = False  # may take back or rewrite a committed token
+
+    def __post_init__(self) -> None:
+        twice = sorted({stream for stream in self.streams if self.streams.count(stream) > 1})
+        if twice:
+            raise ValueError(
+                f"noise stream {twice[0]!r} is drawn twice in one pass, so two choices would share their randomness: "
+                "give one of the two wrappers another `stream`"
+            )
+
+    def __add__(self, other: "Facts") -> "Facts":
+        """The facts of a policy made of two."""
+        return Facts(
+            self.streams + other.streams,
+            self.needs | other.needs,
+            self.judged or other.judged,
+            self.revises or other.revises,
+        )
+
+
+class Declared(Policy, Protocol):
+    """A policy that says what it needs. A user's policy may leave `facts` out: then nothing is checked."""
+
+    @property
+    def facts(self) -> Facts: ...
+
+
+def needs(*what: str) -> Callable[[Function], Function]:
+    """Mark a score function with what it reads, of "quality", "carry"."""
+
+    def mark(function: Function) -> Function:
+        function.needs = frozenset(what)  # type: ignore[attr-defined]
+        return function
+
+    return mark
+
+
+def needs_of(function: object) -> frozenset[str]:
+    """What a score function was marked with."""
+    return getattr(function, "needs", frozenset())
+
+
+def facts_of(policy: Policy) -> Facts:
+    """A policy's facts; a user's policy that declares none needs nothing that we could check."""
+    return getattr(policy, "facts", Facts())
+
+
+def require_judge(policy: Policy, wrapper: str) -> None:
+    """Raises: ValueError where a wrapper that reads scores has no judge inside."""
+    if not facts_of(policy).judged:
+        raise ValueError(
+            f"{wrapper} reads scores, but nothing inside it gives any: wrap the policy in Judged(policy, score) first"
+        )
+
+
+def check_sound(policy: Policy, *, quality: bool, carry: bool = False) -> None:
+    """Raises: ValueError where the policy needs what the network does not have.
+
+    quality: the network has a quality head.  carry: it hands a state from pass to pass.
+    """
+    missing = facts_of(policy).needs - {name for name, there in (("quality", quality), ("carry", carry)) if there}
+    if missing:
+        what = sorted(missing)[0]
+        raise ValueError(
+            f"the policy needs a network with {what}, and this one has none: train it with the {what} objective, "
+            "or choose a policy that needs none, such as confidence or ancestral"
+        )

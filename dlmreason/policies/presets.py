@@ -1,0 +1,74 @@
+"""The policies that experiments name, each an onion of the parts in this folder. Decides compositions, no mechanism."""
+
+from dlmreason.canvas import Policy
+from dlmreason.policies import scores
+from dlmreason.policies.doubt import AtRandom, Doubt, LowestQuality, Select
+from dlmreason.policies.ordered import Ordered
+from dlmreason.policies.posterior import Posterior, Schedule
+from dlmreason.policies.wrappers import Certify, Judged, KeepBest, Restart
+
+ORDERS: dict[str, scores.PositionScore] = {
+    "confidence": scores.confidence,
+    "margin": scores.margin,
+    "entropy": scores.entropy,
+    "left_to_right": scores.left_to_right,
+}
+
+
+def ordered(order: str = "confidence", count: int | None = None, temperature: float = 0.0) -> Policy:
+    """Write the best-scored blanks first and never revise; see `Ordered`. order: a key of ORDERS."""
+    if order not in ORDERS:
+        raise ValueError(f"order={order!r} is not known: choose one of {', '.join(ORDERS)}")
+    return Ordered(ORDERS[order], count, temperature)
+
+
+def ancestral(schedule: Schedule) -> Policy:
+    """MDLM's own sampler, event-driven [arXiv:2406.07524]."""
+    return Posterior(schedule)
+
+
+def change_of_mind(
+    doubt: int = 8,
+    count: int = 2,
+    temperature: float = 0.5,
+    patience: int = 6,
+    share: float = 0.6,
+    certify: float | None = None,
+    tests: int = 2,
+    learned: bool = True,
+) -> Policy:
+    """Decode, then doubt what the quality head thinks wrong, write it anew, and keep the best canvas (design of this project).
+
+    doubt: tokens taken back from a full canvas.  count, temperature: how blanks are filled, see `Ordered`.  patience, share:
+    see `Restart`.  certify: settle on answers scored at least this that survive `tests` re-noisings, see `Certify`; None never
+    settles.  learned: False doubts at random, with everything else as it was: the control.
+    """
+    select: Select = LowestQuality(doubt) if learned else AtRandom(doubt)
+    return _kept(select, count, temperature, patience, share, certify, tests)
+
+
+def random_doubt(
+    doubt: int = 8,
+    count: int = 2,
+    temperature: float = 0.5,
+    patience: int = 6,
+    share: float = 0.6,
+    certify: float | None = None,
+    tests: int = 2,
+) -> Policy:
+    """`change_of_mind` with the doubted tokens drawn at random: the same wrappers and the same number of resamples."""
+    return change_of_mind(doubt, count, temperature, patience, share, certify, tests, learned=False)
+
+
+def restarts(count: int = 2, temperature: float = 0.5, certify: float | None = None, tests: int = 2) -> Policy:
+    """Independent sampled decodes, each judged once when full; the best by the same quality is kept: the baseline to beat."""
+    return _kept(AtRandom(0), count, temperature, 0, 1.0, certify, tests)
+
+
+def _kept(
+    select: Select, count: int, temperature: float, patience: int, share: float, certify: float | None, tests: int
+) -> Policy:
+    decode = Ordered(scores.confidence, count, temperature)
+    best = KeepBest(Restart(Judged(Doubt(select, decode), scores.mean_log_quality), patience, share))
+    # Outside KeepBest, so that what is tested and settled on is the answer that would be given.
+    return best if certify is None else Certify(best, certify, tests)

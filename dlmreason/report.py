@@ -1,0 +1,78 @@
+"""Records into numbers, a figure and a page: `python -m dlmreason.report name=<name>`, or of any folder with `output=`.
+
+This file decides which files a report consists of. It reads what a run left behind and imports neither torch nor a task.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dlmreason import launch
+
+
+def report(folder: Path, show: bool = True) -> dict[str, Any]:
+    """Writes summary.json, table.md, figure.svg and report.html of an output folder; prints the table. Returns the summary.
+
+    Raises: BadInput where there is nothing to report, or records that do not belong together.
+    """
+    from dlmreason.analysis.records import Record, RecordsError, read
+    from dlmreason.analysis.summary import summary
+    from dlmreason.reports import figure, page, tables, terminal
+
+    paths = [path for path in (folder / "records.jsonl", folder / "records.jsonl.gz") if path.exists()]
+    if not paths:
+        raise launch.BadInput(f"{folder}: there are no records in it: run the experiment first, or give another output=")
+    contents = read(paths[0], Record)
+    for problem in contents.problems:
+        launch.say(f"left out: {problem}")
+    if not contents.items:
+        raise launch.BadInput(f"{paths[0]}: holds no usable record")
+    run = _json(folder / "run.json")
+    with launch.refused(str(paths[0]), RecordsError):
+        found = summary(contents.items, mind=run.get("primary") or "change_of_mind", learning=_learning(folder))
+    _write(folder / "summary.json", json.dumps(found, indent=1, sort_keys=True) + "\n")
+    _write(folder / "table.md", tables.markdown(found))
+    figure.svg(found, folder / "figure.svg")
+    page.write(folder)
+    if show:
+        terminal.show(found)
+    return found
+
+
+def _learning(folder: Path) -> dict[str, Mapping[str, float]]:
+    """Of each model, its validation accuracy at half and at full training."""
+    models = sorted((folder / "models").glob("*/description.json"))
+    found = {path.parent.name: _json(path).get("extra", {}).get("learning", {}) for path in models}
+    return {name: shares for name, shares in found.items() if {"half", "full"} <= shares.keys()}
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _write(path: Path, text: str) -> None:
+    """Whole or not at all."""
+    beside = path.with_name(path.name + ".part")
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, path)
+
+
+def main(settings: launch.Settings) -> int:
+    """The entry point."""
+    folder = Path(settings["output"])
+    if not folder.is_dir():
+        raise launch.BadInput(f"output={folder}: there is no such folder: run the experiment first, or give its name=")
+    report(folder)
+    launch.say(f"report: {folder / 'report.html'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(launch.run(main, "report"))

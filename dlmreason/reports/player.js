@@ -1,0 +1,243 @@
+// Steps through the passes of one row's deliberation. A trace holds changes only; what a change means is worked out here.
+"use strict";
+
+const EVENTS = {
+  written: ["+", "written"], doubted: ["?", "doubted"], restored: ["↺", "doubt taken back"],
+  "set-right": ["✓", "set right"], "set-wrong": ["✗", "set wrong"], changed: ["⇄", "changed"],
+};
+const TURNS = new Set(["set-right", "set-wrong", "changed"]);
+const EVERY = 128; // frames between two full copies, from which any frame is reached by replaying fewer than this many
+
+class Replay {
+  constructor(trace) {
+    this.trace = trace;
+    this.frames = [{ pass: -1, changes: [], quality: null, score: null }, ...trace.frames];
+    this.copies = [];
+    this.blanks = [];
+    this.wrongs = [];
+    this.turns = []; // frames in which it changed its mind
+    const state = this.first();
+    this.frames.forEach((_, i) => {
+      this.apply(state, i);
+      if (i % EVERY === 0) this.copies.push(this.copy(state));
+      let blanks = 0, wrongs = 0;
+      state.tokens.forEach((token, at) => {
+        if (token === trace.mask_id) blanks++;
+        else if (trace.gold && token !== trace.gold[at]) wrongs++;
+      });
+      this.blanks.push(blanks);
+      this.wrongs.push(wrongs);
+      if (state.events.some((event) => TURNS.has(event.kind))) this.turns.push(i);
+    });
+  }
+
+  first() {
+    const { start, mask_id } = this.trace;
+    return { at: -1, tokens: [...start], committed: start.map((token) => (token === mask_id ? null : token)), quality: start.map(() => null), stale: new Set(), answer: [...start], answers: 0, events: [] };
+  }
+
+  copy(state) {
+    return { ...state, tokens: [...state.tokens], committed: [...state.committed], quality: [...state.quality], stale: new Set(state.stale), answer: [...state.answer], events: state.events };
+  }
+
+  apply(state, i) {
+    const frame = this.frames[i], { gold, mask_id, answers } = this.trace;
+    for (const position of state.stale) state.quality[position] = null;
+    state.stale.clear();
+    if (frame.quality) state.quality = [...frame.quality];
+    state.events = [];
+    for (const [position, token] of frame.changes) {
+      const before = state.tokens[position], was = state.committed[position];
+      let kind;
+      if (token === mask_id) kind = "doubted";
+      else if (was === null) kind = "written";
+      else if (was === token) kind = "restored";
+      else if (gold && token === gold[position]) kind = "set-right";
+      else if (gold && was === gold[position]) kind = "set-wrong";
+      else kind = "changed";
+      state.events.push({ position, kind, from: kind === "doubted" ? before : was, to: token, quality: state.quality[position] });
+      state.tokens[position] = token;
+      if (token !== mask_id) state.committed[position] = token;
+      state.stale.add(position);
+    }
+    while (state.answers < answers.length && answers[state.answers].pass <= frame.pass)
+      for (const [position, token] of answers[state.answers++].changes) state.answer[position] = token;
+    state.at = i;
+  }
+
+  // The state after frame i; goes on from `state` where that is nearer than the last full copy.
+  seek(i, state) {
+    const copy = this.copies[Math.floor(i / EVERY)];
+    const from = state && state.at <= i && state.at >= copy.at ? state : this.copy(copy);
+    while (from.at < i) this.apply(from, from.at + 1);
+    return from;
+  }
+}
+
+function tracePlayer(root) {
+  const board = html("div"), context = html("p", { class: "context" }), status = html("p", { class: "status" });
+  const events = html("ul", { class: "events", tabindex: "0", "aria-label": "What this pass changed" });
+  const about = html("p", { class: "note" }), time = html("div");
+  const slider = html("input", { type: "range", min: "0", value: "0", "aria-label": "Pass" });
+  const button = (text, label, act, main) => {
+    const node = html("button", { type: "button", class: main ? "btn main" : "btn", "aria-label": label, title: label }, text);
+    node.addEventListener("click", act);
+    return node;
+  };
+  let replay, state, cells = [], timer = null, view = "canvas", cursor = null, speed = 4;
+
+  function stop() {
+    clearInterval(timer);
+    timer = null;
+    play.textContent = "Play";
+    status.setAttribute("aria-live", "polite");
+  }
+  function toggle() {
+    if (timer) return stop();
+    if (state.at === replay.frames.length - 1) go(0);
+    status.setAttribute("aria-live", "off");
+    play.textContent = "Pause";
+    timer = setInterval(() => (state.at < replay.frames.length - 1 ? go(state.at + 1) : stop()), 1000 / speed);
+  }
+  const step = (by) => { stop(); go(Math.max(0, Math.min(replay.frames.length - 1, state.at + by))); };
+  const turn = (forward) => {
+    stop();
+    const next = forward ? replay.turns.find((i) => i > state.at) : replay.turns.findLast((i) => i < state.at);
+    if (next !== undefined) go(next);
+  };
+  const play = button("Play", "Play or pause (space)", toggle, true);
+  const nextTurn = button("Next change of mind", "Jump to the next change of mind (n)", () => turn(true));
+  const pace = html("select", { class: "btn", "aria-label": "Speed" }, ...[1, 2, 4, 8, 16, 60].map((each) => html("option", { value: String(each), selected: each === speed }, `${each} / s`)));
+  pace.addEventListener("change", () => { speed = Number(pace.value); if (timer) { stop(); toggle(); } });
+  const numbers = html("input", { type: "checkbox" });
+  numbers.addEventListener("change", () => board.classList.toggle("numbers", numbers.checked));
+  slider.addEventListener("input", () => { stop(); go(Number(slider.value)); });
+
+  root.addEventListener("keydown", (event) => {
+    const inside = event.target === slider ? "SLIDER" : event.target.tagName;
+    if (event.ctrlKey || event.metaKey || event.altKey || inside === "SELECT" || inside === "INPUT") return;
+    if (inside === "SLIDER" && !["n", "p", " "].includes(event.key)) return; // it moves by itself
+    const act = { ArrowLeft: () => step(-1), ArrowRight: () => step(1), Home: () => step(-Infinity), End: () => step(Infinity), n: () => turn(true), p: () => turn(false), " ": inside === "BUTTON" ? null : toggle }[event.key];
+    if (!act) return;
+    event.preventDefault();
+    act();
+  });
+
+  const name = (token) => replay.trace.symbols[token] ?? String(token);
+  function where(position) {
+    const { rows, columns, first } = replay.trace.layout, at = position - first;
+    if (at < 0 || at >= rows * columns) return `position ${position + 1}`;
+    return rows > 1 ? `row ${Math.floor(at / columns) + 1}, column ${(at % columns) + 1}` : `place ${at + 1}`;
+  }
+
+  function load(trace) {
+    stop();
+    replay = new Replay(trace);
+    state = undefined;
+    const { rows, columns, box_rows, box_columns, first } = trace.layout;
+    const isLine = rows === 1;
+    const seen = new Set([...trace.start, ...(trace.gold || []), ...trace.frames.flatMap((frame) => frame.changes.map((change) => change[1]))]);
+    seen.delete(trace.mask_id);
+    const long = [...seen].some((token) => name(token).length > 2);
+    board.className = "board" + (isLine ? " line" : "") + (long ? " long" : "") + (numbers.checked ? " numbers" : "");
+    board.style.gridTemplateColumns = isLine ? "" : `repeat(${columns}, minmax(0, 1fr))`;
+    board.setAttribute("role", "group");
+    board.setAttribute("tabindex", "0");
+    board.setAttribute("aria-label", `${rows} rows of ${columns}`);
+    cells = [];
+    for (let at = 0; at < rows * columns && first + at < trace.length; at++) {
+      const row = Math.floor(at / columns), column = at % columns;
+      const cell = html("div"), parts = { cell, token: html("b"), event: html("i", { "aria-hidden": "true" }), wrong: html("em", { "aria-hidden": "true" }), bar: html("u"), quality: html("s") };
+      parts.edges = [
+        column === columns - 1 ? "edge-right" : box_columns && (column + 1) % box_columns === 0 ? "box-right" : "",
+        row === rows - 1 ? "edge-below" : box_rows && (row + 1) % box_rows === 0 ? "box-below" : "",
+      ].join(" ");
+      cell.append(parts.token, parts.event, parts.wrong, parts.bar, parts.quality);
+      cells.push(parts);
+    }
+    board.replaceChildren(...cells.map((parts) => parts.cell));
+    const inside = (i) => i >= first && i < first + rows * columns;
+    context.replaceChildren(...trace.start.map((_, i) => i).filter((i) => !inside(i) && trace.given[i]).map((i) => html("span", {}, name(trace.start[i]))));
+    context.hidden = !context.childElementCount;
+    about.textContent = trace.about;
+    slider.max = String(replay.frames.length - 1);
+    timeline();
+    go(0);
+  }
+
+  function timeline() {
+    const wide = 600, tall = 64, n = replay.frames.length, most = Math.max(1, ...replay.blanks, ...replay.wrongs);
+    const X = (i) => (n > 1 ? (wide * i) / (n - 1) : 0), Y = (value) => tall - 6 - ((tall - 10) * value) / most;
+    // More frames than pixels: each pixel shows the most that any of its frames has.
+    const size = Math.ceil(n / wide);
+    const thin = (values) => Array.from({ length: Math.ceil(n / size) }, (_, k) => [k * size, Math.max(...values.slice(k * size, (k + 1) * size))]);
+    const line = (values) => thin(values).map(([i, value]) => `${X(i)},${Y(value)}`).join(" ");
+    const label = "Blanks" + (replay.trace.gold ? " and wrong tokens" : "") + " over the passes";
+    const picture = svg("svg", { viewBox: `0 0 ${wide} ${tall}`, preserveAspectRatio: "none", height: tall, class: "time", role: "img", "aria-label": label });
+    picture.append(svg("polygon", { class: "blanks", points: `0,${tall - 6} ${line(replay.blanks)} ${X(n - 1)},${tall - 6}` }));
+    if (replay.trace.gold) picture.append(svg("polyline", { class: "wrongs", "vector-effect": "non-scaling-stroke", points: line(replay.wrongs) }));
+    for (const i of replay.turns.filter((_, k) => k % Math.ceil(replay.turns.length / wide) === 0)) picture.append(svg("line", { class: "tick", "vector-effect": "non-scaling-stroke", x1: X(i), x2: X(i), y1: tall - 4, y2: tall }));
+    cursor = svg("line", { class: "cursor", "vector-effect": "non-scaling-stroke", y1: 0, y2: tall });
+    picture.append(cursor);
+    const point = (event) => {
+      const box = picture.getBoundingClientRect();
+      stop();
+      go(Math.max(0, Math.min(n - 1, Math.round(((event.clientX - box.left) / box.width) * (n - 1)))));
+    };
+    picture.addEventListener("pointerdown", (event) => { picture.setPointerCapture(event.pointerId); point(event); });
+    picture.addEventListener("pointermove", (event) => { if (event.buttons) point(event); });
+    const keys = html("ul", { class: "keys" }, html("li", {}, "grey: blanks"));
+    if (replay.trace.gold) keys.append(html("li", { class: "c-wrong" }, "line: wrong tokens"));
+    keys.append(html("li", { class: "c-doubted" }, "ticks: changes of mind"));
+    time.replaceChildren(picture, keys);
+  }
+
+  function go(i) {
+    state = replay.seek(i, state);
+    const { trace } = replay, { gold, mask_id } = trace, canvas = view === "canvas";
+    const tokens = canvas ? state.tokens : state.answer;
+    const now = new Map(canvas ? state.events.map((event) => [event.position, event]) : []);
+    cells.forEach((parts, at) => {
+      const position = trace.layout.first + at, token = tokens[position], event = now.get(position), given = trace.given[position];
+      const blank = token === mask_id, right = gold && !blank && !given ? token === gold[position] : null;
+      const quality = canvas && !given ? state.quality[position] : null;
+      const kind = given ? "given" : blank ? "blank" : right === null ? "plain" : right ? "right" : "wrong";
+      parts.cell.className = ["cell", kind, event ? "now " + event.kind : "", parts.edges].join(" ");
+      parts.token.textContent = event && event.kind === "doubted" ? name(event.from) : blank ? "·" : name(token);
+      parts.event.textContent = event ? EVENTS[event.kind][0] : "";
+      parts.wrong.textContent = kind === "wrong" && !event ? "×" : "";
+      parts.bar.hidden = parts.quality.hidden = quality === null;
+      if (quality !== null) { parts.bar.style.setProperty("--q", quality); parts.quality.textContent = String(quality); }
+      const words = [where(position), kind === "plain" ? "" : kind, blank ? "" : name(token), event ? EVENTS[event.kind][1] : "", quality === null ? "" : `quality ${quality} %`];
+      parts.cell.title = words.filter(Boolean).join(", ");
+    });
+    const frame = replay.frames[i], last = replay.frames[replay.frames.length - 1].pass + 1;
+    const parts = [`${state.tokens.filter((token) => token === mask_id).length} blank`];
+    if (gold) parts.push(`${replay.wrongs[i]} wrong`);
+    if (frame.score !== null && frame.score !== undefined) parts.push(`score ${frame.score.toPrecision(3)}`);
+    if (gold && trace.answers.length) parts.push(state.answer.every((token, at) => trace.given[at] || token === gold[at]) ? "its answer is right" : "its answer is wrong");
+    status.replaceChildren(html("strong", {}, i ? `Pass ${count(frame.pass + 1)}` : "Before the first pass"), ` of ${count(last)}`, html("br"), parts.join(" · "));
+    slider.value = String(i);
+    slider.setAttribute("aria-valuetext", i ? `pass ${frame.pass + 1}` : "before the first pass");
+    const x = replay.frames.length > 1 ? (600 * i) / (replay.frames.length - 1) : 0;
+    cursor.setAttribute("x1", x);
+    cursor.setAttribute("x2", x);
+    nextTurn.disabled = !replay.turns.some((each) => each > i);
+    events.replaceChildren(...state.events.map(({ position, kind, from, to, quality }) => {
+      const change = kind === "doubted" || kind === "restored" ? name(kind === "doubted" ? from : to) : from === null ? name(to) : `${name(from)} to ${name(to)}`;
+      const sure = kind === "doubted" && quality !== null ? `, quality ${quality} %` : "";
+      return html("li", { class: "c-" + kind }, html("i", { "aria-hidden": "true" }, EVENTS[kind][0]), `${where(position)}: ${change} ${EVENTS[kind][1]}${sure}`);
+    }));
+    if (!state.events.length) events.append(html("li", { class: "over" }, i ? "Read and judged; nothing changed." : "Only what the task gives."));
+  }
+
+  const left = html("div", {}, context, board);
+  const controls = html("div", { class: "row" }, button("|◀", "To the start (home)", () => step(-Infinity)), button("◀", "One back (left)", () => step(-1)), play, button("▶", "One on (right)", () => step(1)), button("▶|", "To the end (end)", () => step(Infinity)), pace);
+  const views = choices("view", "What is shown", [["canvas", "working canvas"], ["answer", "its answer then"]], view, (value) => { view = value; go(state.at); });
+  const right = html("div", {}, status, time, slider, controls, html("div", { class: "row" }, nextTurn, views, html("label", { class: "over" }, numbers, " quality in numbers")), events);
+  const legend = html("ul", { class: "legend" }, html("li", {}, "grey: given"), html("li", { class: "c-right" }, "right"), html("li", { class: "c-wrong" }, html("i", {}, "×"), "wrong"),
+    ...Object.entries(EVENTS).map(([kind, [mark, text]]) => html("li", { class: "c-" + kind }, html("i", {}, mark), text)), html("li", {}, "bar: quality, the chance it gave the token of being right"));
+  const tabs = choices("trace", "Puzzle", data.traces.map((trace, i) => [i, trace.name]), 0, (i) => load(data.traces[i]));
+  root.append(html("div", { class: "row" }, tabs), about, html("div", { class: "player" }, left, right), legend);
+  load(data.traces[0]);
+}

@@ -1,0 +1,250 @@
+"""The parts of `report.html` that need no script: verdict, tables, what was run.
+
+This file decides what each section says. Every text that comes from outside goes through `escape`; there are no style attributes,
+which the page's content policy would drop.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from typing import Any
+
+from dlmreason.analysis import words
+from dlmreason.analysis.records import Timing
+from dlmreason.reports import tables
+
+Summary = Mapping[str, Any]
+
+
+def verdict(summary: Summary | None) -> str:
+    """The first sentence large, the others below it."""
+    if summary is None:
+        return '<p class="lead">There is no result yet.</p>'
+    if not summary["sentences"]:
+        return '<p class="lead">One arm at one budget: there is nothing to compare yet.</p>'
+    first, *others = summary["sentences"]
+    rest = "".join(f"<li>{escape(each)}</li>" for each in others)
+    return f'<p class="lead">{escape(first)}</p>\n<ul class="findings">{rest}</ul>'
+
+
+def problems(found: Sequence[str]) -> str:
+    if not found:
+        return ""
+    rows = "".join(f"<li>{escape(each)}</li>" for each in found)
+    return f'<div class="problems" role="status"><strong>Not everything could be read.</strong> The rest is shown.<ul>{rows}</ul></div>'
+
+
+def tiles(summary: Summary | None) -> str:
+    """The few numbers that the verdict rests on, each with its interval."""
+    if summary is None:
+        return ""
+    found = []
+    removed = summary.get("errors_removed")
+    if removed and removed["share"] is not None:
+        base, other = removed["base"], removed["other"]
+        found.append(
+            (
+                f"of the {removed['base_errors']} errors of {base['arm']} at its best are gone with {other['arm']}",
+                words.percent(removed["share"]),
+                f"{words.percent_interval(removed['low'], removed['high'])}, {base['rung']:,} against {other['rung']:,} passes",
+            )
+        )
+    for each in summary["comparisons"][:2]:
+        found.append(
+            (
+                f"{each['second']['arm']} against {each['first']['arm']} at {words.passes(each['second']['rung'])}",
+                f"{100 * each['gain']:+.1f} points",
+                f"[{100 * each['low']:+.1f}, {100 * each['high']:+.1f}], {words.p_value(each['p_corrected'])}",
+            )
+        )
+    cells = "".join(
+        f'<div class="tile"><dt>{escape(what)}</dt><dd class="big">{escape(value)}</dd><dd class="ci">{escape(interval)}</dd></div>'
+        for what, value, interval in found
+    )
+    return f'<dl class="tiles">{cells}</dl>' if cells else ""
+
+
+def _section(name: str, title: str, note: str, body: str, fill: str = "") -> str:
+    place = f'<div data-fill="{fill}"></div>' if fill else ""
+    note = f'<p class="note">{escape(note)}</p>' if note else ""
+    return f'<section aria-labelledby="{name}"><h2 id="{name}">{escape(title)}</h2>{note}{place}{body}</section>'
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]], label: str, left: Sequence[int] = ()) -> str:
+    """A table of cells that are HTML already; a cell that starts with `<td` stands for itself."""
+    head = "".join(f'<th scope="col"{_left(i, left)}>{escape(each)}</th>' for i, each in enumerate(header))
+    body = "".join(
+        f'<tr><th scope="row">{row[0]}</th>'
+        + "".join(cell if cell.startswith("<td") else f"<td{_left(i, left)}>{cell}</td>" for i, cell in enumerate(row[1:], 1))
+        + "</tr>"
+        for row in rows
+    )
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(label)}">'
+        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+    )
+
+
+def _left(column: int, left: Sequence[int]) -> str:
+    return ' class="left"' if column in left else ""
+
+
+def accuracy(summary: Summary) -> str:
+    """The large figure and, folded, its numbers."""
+    best = {winner["rung"]: {winner["arm"], *winner["tied"]} for winner in summary["winners"]}
+    arms = list(summary["arms"])
+    rows = [
+        [f"{rung:,}", *(_accuracy(tables.at(summary, arm, rung), arm in best.get(rung, ())) for arm in arms)]
+        for rung in tables.rungs(summary)
+    ]
+    table = _table(["budget", *arms], rows, "Accuracy of every arm at every budget")
+    note = (
+        "Every arm on the same puzzles. A point is one budget; the band is its 95 % Wilson interval. A budget is a number of passes of the "
+        "diffusion model, or whatever the same FLOPs buy an arm that makes none. Dashed: what the last canvas would have answered, "
+        "where an arm keeps its best one."
+    )
+    folded = f"<details><summary>The numbers (★ the winner at a budget, or not to be told from it)</summary>{table}</details>"
+    return _section("accuracy", "Accuracy against compute", note, folded, fill="accuracy")
+
+
+def _accuracy(point: Mapping[str, Any] | None, best: bool) -> str:
+    if point is None:
+        return "<td>–</td>"
+    interval = words.percent_interval(point["low"], point["high"])
+    mark = ' class="best"' if best else ""
+    return f"<td{mark}>{100 * point['accuracy']:.1f}<small>{interval}</small><small>{words.flops(point['flops'])}</small></td>"
+
+
+def winners(summary: Summary) -> str:
+    rows = [
+        [
+            f"{each['rung']:,}",
+            escape(each["arm"]),
+            words.percent(each["accuracy"]),
+            words.flops(each["flops"]),
+            f'<td class="left wide">{escape(words.listed(each["tied"], "or")) or "–"}</td>',
+        ]
+        for each in summary["winners"]
+    ]
+    table = _table(["budget", "winner", "right", "spent", "not to be told from"], rows, "Winner at each budget", left=(1, 4))
+    compared = [
+        [
+            escape(each["first"]["arm"]),
+            f"{each['second']['rung']:,}",
+            f"{100 * each['gain']:+.1f}",
+            f"[{100 * each['low']:+.1f}, {100 * each['high']:+.1f}]",
+            escape(words.p_value(each["p_corrected"])),
+            f"{each['only_second']:,} / {each['only_first']:,}",
+        ]
+        for each in summary["comparisons"]
+    ]
+    body = table if rows else "<p>Two arms with one budget in common are needed to name a winner.</p>"
+    if compared:
+        mind = escape(summary["comparisons"][0]["second"]["arm"])
+        header = ["against", "budget", "gain, points", "95 %", "p", "only it / only the other right"]
+        body += f"<details><summary>{mind} against every other arm, paired</summary>{_table(header, compared, 'Paired differences')}</details>"
+    note = "At equal budgets, on the same puzzles: an exact paired test for each pair of arms, corrected (Holm) for their number."
+    return _section("winners", "Winner at each budget", note, body)
+
+
+def difficulty(summary: Summary) -> str:
+    arms = [arm for arm, content in summary["arms"].items() if content["companion_of"] is None]
+    rows = []
+    for row in summary["difficulty"]:
+        span = f"{row['low']:,}" if row["low"] == row["high"] else f"{row['low']:,} to {row['high']:,}"
+        rows.append([f"{span}<small>n = {row['puzzles']:,}</small>", *(_range(row["arms"].get(arm)) for arm in arms)])
+    note = "Each arm at its highest budget; higher numbers are harder. The bar is the 95 % interval from 0 to 100 %."
+    return _section("difficulty", "By difficulty", note, _table(["difficulty", *arms], rows, "Accuracy by difficulty"))
+
+
+def _range(point: Mapping[str, Any] | None) -> str:
+    """A share with its interval drawn below it."""
+    if point is None:
+        return "–"
+    low, high, at = (2 + 80 * point[name] for name in ("low", "high", "accuracy"))
+    return (
+        f"{100 * point['accuracy']:.1f}"
+        '<svg class="range" width="84" height="10" aria-hidden="true"><line class="rail" x1="2" x2="82" y1="5" y2="5"/>'
+        f'<line class="bar" x1="{low:.1f}" x2="{high:.1f}" y1="5" y2="5" stroke-width="2" stroke-opacity=".45"/>'
+        f'<circle class="dot" cx="{at:.1f}" cy="5" r="3"/></svg>'
+    )
+
+
+def mind(summary: Summary) -> str:
+    rows = []
+    for arm, ladder in summary["revisions"].items():
+        top = ladder[-1]
+        rows.append(
+            [
+                escape(arm),
+                f"{top['rung']:,}",
+                f"{top['per_1000']['doubted']:,.0f}",
+                f"{top['per_1000']['wrong_to_right']:,.0f}",
+                f"{top['per_1000']['right_to_wrong']:,.0f}",
+                f"{top['per_1000']['lateral']:,.0f}",
+                _share(top["precision"]),
+                _share(top["harm"]),
+                words.number(top["nfe"]),
+                words.percent(top["alive"]),
+            ]
+        )
+    header = ["arm", "budget", "doubted", "set right", "set wrong", "changed", "precision", "harm", "passes made", "alive"]
+    note = (
+        "Tokens that were committed and then changed, per 1,000 passes, counted against the known answer. Precision is the share of such "
+        "changes that set a wrong token right, harm the share that set a right one wrong. A row is alive until more passes would change nothing."
+    )
+    return _section("mind", "Changing one's mind", note, _table(header, rows, "Changes of mind at the highest budget"), fill="mind")
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else words.percent(value)
+
+
+def player(missing: Sequence[str]) -> str:
+    note = "Puzzles chosen by rule, not by eye. Space plays, left and right step, n and p jump between changes of mind."
+    if missing:
+        note += f" No puzzle was {words.listed(missing, 'or')} in this run."
+    return _section("player", "Watch it deliberate", note, "", fill="player")
+
+
+def training() -> str:
+    return _section("training", "Training", "Loss over updates.", "", fill="training")
+
+
+def what_was_run(run: Any, config: str, timings: Sequence[Timing]) -> str:
+    body = _tree(run) if run else "<p>No run.json: nothing is known of the commit, the machine and the command.</p>"
+    if timings:
+        rows = [
+            [
+                escape(each.arm),
+                "all" if each.rung is None else f"{each.rung:,}",
+                f"{each.seconds:,.1f}",
+                f"{each.rows:,}",
+                f"{each.batch:,}",
+                f"{each.passes:,}",
+                "–" if each.peak_bytes is None else f"{each.peak_bytes / 2**20:,.0f}",
+                escape(each.device),
+                f"{each.threads}",
+            ]
+            for each in timings
+        ]
+        header = ["arm", "budget", "seconds", "rows", "batch", "passes", "peak MiB", "device", "threads"]
+        body += f"<details><summary>Time and memory</summary>{_table(header, rows, 'Time and memory')}</details>"
+    if config:
+        body += f"<details><summary>Configuration</summary><pre tabindex=\"0\">{escape(config)}</pre></details>"
+    return _section("run", "What was run", "", body)
+
+
+def _tree(value: Any) -> str:
+    """Nested plain data as definition lists."""
+    if isinstance(value, Mapping) and value:
+        return '<dl class="run">' + "".join(_entries(value)) + "</dl>"
+    if isinstance(value, list | tuple) and value and all(isinstance(each, Mapping) for each in value):
+        return "".join(_tree(each) for each in value)
+    if isinstance(value, list | tuple):
+        return escape(", ".join(str(each) for each in value)) or "–"
+    return "–" if value is None or value == {} else escape(str(value))
+
+
+def _entries(value: Mapping[Any, Any]) -> Iterator[str]:
+    for key, each in value.items():
+        yield f"<dt>{escape(str(key))}</dt><dd>{_tree(each)}</dd>"

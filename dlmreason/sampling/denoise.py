@@ -1,0 +1,297 @@
+"""The sampler: rows go through passes in a pool of fixed width.
+
+It decides when the denoiser is called, for which rows, and what is kept of the answers; what happens to a canvas is the
+policy's. One pass is one call of the denoiser for one row, and there are no hidden calls. Nothing inside a chunk of passes
+branches on a value, so a chunk runs without waiting for the device; between chunks finished rows leave and waiting rows take
+their places. The denoiser is always called at the same width, because float sums depend on it: that, and noise that is a
+function of the example, make a row's result byte-equal alone or in company, at any place, interrupted or not.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from dlmreason.canvas import (
+    NEVER,
+    Ask,
+    Canvas,
+    Clock,
+    Denoiser,
+    Memory,
+    Move,
+    Noise,
+    Policy,
+    Reading,
+    choose,
+    join,
+    put,
+    take,
+)
+from dlmreason.sampling.events import KINDS, count_events
+from dlmreason.sampling.noise import Counter
+
+
+class Rows(NamedTuple):
+    """Examples as the sampler takes them."""
+
+    id: Tensor  # [N] int64, the example's own id: what its noise is a function of
+    tokens: Tensor  # [N, L] int64, the given tokens; what stands at editable positions is ignored
+    editable: Tensor  # [N, L] bool
+    features: Tensor  # [N, L, F] int64
+    gold: Tensor  # [N, L] int64, the known answer, for counting events; mask_id where there is none
+
+
+class State(NamedTuple):
+    """All that a row needs to go on, and what it said at each rung. A pytree of tensors, first axis = rows."""
+
+    rows: Rows
+    index: Tensor  # [B] int64, the pass that is made next; at least the total when finished
+    nfe: Tensor  # [B] int64, calls of the denoiser so far
+    tokens: Tensor  # [B, L] the working canvas
+    committed: Tensor  # [B, L] the last token written at each position
+    ask: Ask
+    memory: Memory
+    answer: Tensor  # [B, L] what it says now
+    score: Tensor  # [B] float64
+    events: Tensor  # [B, K] int64, see events.KINDS
+    answers: Tensor  # [B, R, L] what it said at each rung
+    scores: Tensor  # [B, R]
+    canvases: Tensor  # [B, R, L] the last committed tokens at each rung
+    spent: Tensor  # [B, R] int64, calls made by each rung
+    changes: Tensor  # [B, R, K] int64, events by each rung
+
+
+Observer = Callable[[State, Reading, Move, State], None]
+"""Called after each pass with (state before, reading, move, state after); it must not wait for the device."""
+
+
+class Counts(NamedTuple):
+    """Calls of the denoiser, in rows."""
+
+    charged: int  # for rows that were live
+    wasted: int  # for free places and finished rows
+
+
+@dataclass
+class Sampler:
+    """Walks rows through at most `max(rungs)` passes.
+
+    rungs: increasing numbers of passes at which the answer is kept. A policy that is not anytime takes exactly one rung, its
+    total.  width: rows per call of the denoiser.  chunk: passes between two looks at who has finished.  seed: of the noise.
+
+    Raises: ValueError for rungs that do not increase from 1 or more, or several rungs with a policy that is not anytime.
+    """
+
+    policy: Policy
+    denoiser: Denoiser
+    rungs: tuple[int, ...]
+    seed: int = 0
+    width: int = 64
+    chunk: int = 64
+
+    def __post_init__(self) -> None:
+        if not self.rungs or self.rungs[0] < 1 or list(self.rungs) != sorted(set(self.rungs)):
+            raise ValueError(f"rungs={self.rungs}: give increasing numbers of passes, the first at least 1")
+        if not self.policy.anytime and len(self.rungs) > 1:
+            raise ValueError(f"rungs={self.rungs}: this policy plans for its total, so each rung is a run of its own")
+        if self.width < 1 or self.chunk < 1:
+            raise ValueError(f"width={self.width} and chunk={self.chunk} must be at least 1")
+        self.counts = Counts(0, 0)
+
+    @property
+    def total(self) -> int:
+        return self.rungs[-1]
+
+    def init(self, rows: Rows, noise: Noise | None = None) -> State:
+        """The state of rows before their first pass. noise: another than the counter's, for laws."""
+        mask_id = self.denoiser.mask_id
+        tokens = torch.where(rows.editable, mask_id, rows.tokens)
+        start = torch.full_like(rows.id, -1)
+        canvas = Canvas(tokens, rows.editable, self.denoiser.first_carry(len(tokens)), mask_id)
+        move = self.policy.init(canvas, self._clock(start), noise or Counter(self.seed, rows.id, start))
+        zero, kinds, ladder = torch.zeros_like(rows.id), len(KINDS), len(self.rungs)
+        events = zero[:, None].expand(-1, kinds).clone()
+        return State(
+            rows=rows,
+            index=start + move.wake,
+            nfe=zero,
+            tokens=tokens,
+            committed=tokens,
+            ask=move.ask,
+            memory=move.memory,
+            answer=move.answer,
+            score=move.score,
+            events=events,
+            answers=move.answer[:, None].repeat(1, ladder, 1),
+            scores=move.score[:, None].repeat(1, ladder),
+            canvases=tokens[:, None].repeat(1, ladder, 1),
+            spent=zero[:, None].repeat(1, ladder),
+            changes=events[:, None].repeat(1, ladder, 1),
+        )
+
+    def one_pass(self, state: State, noise: Noise | None = None, observe: Observer | None = None) -> State:
+        """One pass for every live row. Finished rows are sent along, since the width is fixed, and stay as they are."""
+        rows, mask_id = state.rows, self.denoiser.mask_id
+        live = state.index < self.total
+        reading = self.denoiser(state.ask, rows.features)
+        canvas = Canvas(state.tokens, rows.editable, self.denoiser.first_carry(len(live)), mask_id)
+        noise = noise or Counter(self.seed, rows.id, state.index)
+        move = self.policy(canvas, reading, self._clock(state.index), state.memory, noise)
+
+        tokens = torch.where(rows.editable, move.tokens, state.tokens)
+        events = state.events + count_events(state.tokens, tokens, state.committed, rows.editable, rows.gold, mask_id)
+        committed = torch.where(tokens == mask_id, state.committed, tokens)
+        index = state.index + move.wake.clamp(max=NEVER // 2)
+        nfe = state.nfe + 1
+        # What is said after this pass stands until the row's next reading, so it is the answer at every rung up to there.
+        rungs = torch.tensor(self.rungs, device=index.device)
+        here = (rungs > state.index[:, None]) & (rungs <= index[:, None])
+        after = State(
+            rows=rows,
+            index=index,
+            nfe=nfe,
+            tokens=tokens,
+            committed=committed,
+            ask=move.ask,
+            memory=move.memory,
+            answer=move.answer,
+            score=move.score,
+            events=events,
+            answers=torch.where(here[..., None], move.answer[:, None], state.answers),
+            scores=torch.where(here, move.score[:, None], state.scores),
+            canvases=torch.where(here[..., None], committed[:, None], state.canvases),
+            spent=torch.where(here, nfe[:, None], state.spent),
+            changes=torch.where(here[..., None], events[:, None], state.changes),
+        )
+        after = choose(live, after, state)
+        if observe is not None:
+            observe(state, reading, move, after)
+        return after
+
+    @torch.inference_mode()
+    def advance(self, state: State, passes: int, observe: Observer | None = None) -> State:
+        """`passes` passes of every row that is live then."""
+        for _ in range(passes):
+            state = self.one_pass(state, observe=observe)
+        return state
+
+    @torch.inference_mode()
+    def run(
+        self,
+        rows: Rows,
+        pool: State | None = None,
+        observe: Observer | None = None,
+        on_chunk: Callable[[State, Counts], None] | None = None,
+    ) -> Iterator[State]:
+        """Walk all rows to their end; yield each, as a state of one row, when it has finished.
+
+        rows: those that wait.  pool: rows under way, from a snapshot, which go on where they were.  on_chunk: called after each
+        chunk with the live rows and the calls so far: the place for a snapshot, a flush, a progress line.
+        """
+        waiting = _Queue(rows, pool, self)
+        seats = waiting.seats(self.width)
+        while seats is not None:
+            live = seats.index < self.total
+            ahead = int(torch.where(live, self.total - seats.index, 0).amax())  # waits for the device, once a chunk
+            passes = min(self.chunk, max(ahead, 0))
+            before = seats.nfe
+            seats = self.advance(seats, passes, observe)
+            charged = int((seats.nfe - before).sum())
+            self.counts = Counts(self.counts.charged + charged, self.counts.wasted + passes * self.width - charged)
+            finished = waiting.finished(seats, self.total)
+            for place in finished:
+                yield take(seats, torch.tensor([place], device=seats.index.device))
+            seats = waiting.reseat(seats, finished)
+            if on_chunk is not None and seats is not None:
+                on_chunk(waiting.under_way(seats), self.counts)
+
+    def _clock(self, index: Tensor) -> Clock:
+        return Clock(index, None if self.policy.anytime else self.total)
+
+
+class _Queue:
+    """Who sits where: rows under way first, then the waiting ones in order. Free places hold a copy of a row, finished."""
+
+    def __init__(self, rows: Rows, pool: State | None, sampler: Sampler) -> None:
+        self._rows, self._pool, self._sampler = rows, pool, sampler
+        self._taken_rows = self._taken_pool = 0
+        self._free: set[int] = set()
+
+    def _next(self, count: int) -> list[State]:
+        """Up to `count` rows to seat, as states."""
+        states = []
+        if self._pool is not None and self._taken_pool < len(self._pool.index):
+            stop = min(self._taken_pool + count, len(self._pool.index))
+            states.append(take(self._pool, torch.arange(self._taken_pool, stop, device=self._pool.index.device)))
+            count -= stop - self._taken_pool
+            self._taken_pool = stop
+        stop = min(self._taken_rows + count, len(self._rows.id))
+        if stop > self._taken_rows:
+            index = torch.arange(self._taken_rows, stop, device=self._rows.id.device)
+            states.append(self._sampler.init(take(self._rows, index)))
+            self._taken_rows = stop
+        return states
+
+    def seats(self, width: int) -> State | None:
+        """The first pool, padded to `width`; None where there is nobody."""
+        states = self._next(width)
+        if not states:
+            return None
+        seated = join(states)
+        count = len(seated.index)
+        if count == width:
+            return seated
+        padding = take(seated, torch.zeros(width - count, dtype=torch.int64, device=seated.index.device))
+        self._free = set(range(count, width))
+        return join([seated, padding._replace(index=torch.full_like(padding.index, NEVER))])
+
+    def finished(self, seats: State, total: int) -> list[int]:
+        """Places of rows that have just reached their end."""
+        return [place for place in (seats.index >= total).nonzero()[:, 0].tolist() if place not in self._free]
+
+    def reseat(self, seats: State, finished: list[int]) -> State | None:
+        """Waiting rows take the places of finished ones; None when nobody is under way any more."""
+        arrivals = self._next(len(finished))
+        filled = sum(len(state.index) for state in arrivals)
+        if filled:
+            places = torch.tensor(finished[:filled], device=seats.index.device)
+            seats = put(seats, places, join(arrivals))
+        self._free.update(finished[filled:])
+        return seats if len(self._free) < len(seats.index) else None
+
+    def under_way(self, seats: State) -> State:
+        """The rows that are neither finished nor padding, for a snapshot."""
+        places = [place for place in range(len(seats.index)) if place not in self._free]
+        return take(seats, torch.tensor(places, dtype=torch.int64, device=seats.index.device))
+
+
+def extend(state: State, old: tuple[int, ...], new: tuple[int, ...]) -> State:
+    """Finished rows of a run over rungs `old`, ready to go on over the longer ladder `new`.
+
+    Raises: ValueError where `old` is not the beginning of `new`: another ladder's answers are not on this one.
+    """
+    if tuple(new[: len(old)]) != tuple(old):
+        raise ValueError(f"a run over rungs {old} goes on only over rungs that begin with them, not {new}")
+    more = len(new) - len(old)
+    if more == 0:
+        return state
+
+    def longer(kept: Tensor, standing: Tensor) -> Tensor:
+        return torch.cat([kept, standing[:, None].expand(-1, more, *standing.shape[1:])], 1)
+
+    # What stands now is the answer at new rungs that the row has slept past; at later rungs it will be overwritten.
+    return state._replace(
+        answers=longer(state.answers, state.answer),
+        scores=longer(state.scores, state.score),
+        canvases=longer(state.canvases, state.committed),
+        spent=longer(state.spent, state.nfe),
+        changes=longer(state.changes, state.events),
+    )
+
+
+def rows_of(state: State, places: Any) -> State:
+    """The states of some places, in order."""
+    return take(state, torch.as_tensor(places, dtype=torch.int64, device=state.index.device))

@@ -1,0 +1,45 @@
+"""What happened to the tokens of a canvas, read off the canvas itself.
+
+Each token is held against its position's last *committed* one, so a mask between two tokens hides no flip. Probes and answers
+are no events: only what a policy writes into the working canvas counts, and only at editable positions.
+"""
+
+import torch
+from torch import Tensor
+
+KINDS = (
+    "written",  # a position's first token
+    "written_right",  # of these, equal to the gold answer
+    "doubted",  # a token taken back
+    "restored",  # the same token written again
+    "flipped",  # another token than the last committed one
+    "wrong_to_right",  # of the flips, by the gold answer
+    "right_to_wrong",
+    "lateral",  # wrong to another wrong
+)
+"""Counted per row. Identity: written_right + wrong_to_right - right_to_wrong = right committed tokens."""
+
+
+def count_events(
+    before: Tensor, after: Tensor, committed: Tensor, editable: Tensor, gold: Tensor, mask_id: int
+) -> Tensor:
+    """[B, len(KINDS)] int64: the events between two canvases.
+
+    before, after: [B, L] working canvases.  committed: [B, L] last token written at each position, `mask_id` where none was.
+    gold: [B, L] the known answer; where several answers are right, right and wrong here mean "as in the known one".
+    """
+    was, now, seen = before != mask_id, after != mask_id, committed != mask_id
+    written = ~was & now & ~seen
+    flipped = now & seen & (after != committed)
+    right_before, right_after = committed == gold, after == gold
+    kinds = (
+        written,
+        written & right_after,
+        was & ~now,
+        ~was & now & seen & (after == committed),
+        flipped,
+        flipped & right_after,
+        flipped & right_before,
+        flipped & ~right_before & ~right_after,
+    )
+    return (torch.stack(kinds, -1) & editable[..., None]).sum(1)

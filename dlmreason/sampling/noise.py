@@ -1,0 +1,112 @@
+"""Counter-based noise: every draw is a pure function of (seed, example id, pass, stream, position).
+
+So a row draws the same numbers alone or in company, after a restart of the process, and whether or not another feature draws
+beside it. This file decides the bits and the verbs; which verb is asked when belongs to the policies.
+"""
+
+import math
+import zlib
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dlmreason.canvas import place
+
+STREAMS = (
+    "token",  # the token written at a position
+    "due",  # the pass of a position's first event
+    "due_again",  # the pass of its next event, drawn when one has happened
+    "doubt",  # which tokens are taken back
+    "order",  # which blanks are written first, where that is random
+    "restart",  # which tokens a restart erases
+    "restart_outer",  # the same for a bigger restart around it
+    "accept",  # whether a worse answer is accepted
+    "renoise",  # which tokens a certificate hides
+    "site",  # which position a Gibbs move visits
+    "soft",  # noise on a carried state
+)
+_CODES = {stream: zlib.crc32(stream.encode()) for stream in STREAMS}
+
+
+def _signed(word: int) -> int:
+    return word - 2**64 if word >= 2**63 else word
+
+
+# The increments and multipliers of SplitMix64 [Steele, Lea, Flood 2014], as signed 64-bit words.
+_GAMMA = _signed(0x9E3779B97F4A7C15)
+_FIRST = _signed(0xBF58476D1CE4E5B9)
+_SECOND = _signed(0x94D049BB133111EB)
+
+# -log1p(-1) is infinite, and sums of infinities cannot be searched. No exponential draw here exceeds -log(2**-53) < 37, so
+# this much hazard in one pass is certainty.
+_CERTAIN = 64.0
+
+
+def _shift_right(word: Tensor, bits: int) -> Tensor:
+    """Logical shift: torch shifts int64 arithmetically, so the copied sign bits are masked off."""
+    return (word >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def mix(word: Tensor) -> Tensor:
+    """SplitMix64's finaliser, a bijection of int64 words."""
+    word = (word ^ _shift_right(word, 30)) * _FIRST
+    word = (word ^ _shift_right(word, 27)) * _SECOND
+    return word ^ _shift_right(word, 31)
+
+
+def fold(ids: Tensor, branch: Tensor | int) -> Tensor:
+    """Ids [B] int64 of the branch (an AR chain, a copy) of each example. Branch 0 is another id than the example's own."""
+    return mix(ids + (torch.as_tensor(branch, device=ids.device) + 1) * _GAMMA)
+
+
+@dataclass(frozen=True)
+class Counter:
+    """The noise of a batch of rows at their own passes.
+
+    seed: 0 <= seed < 2**31.  ids: [B] int64, example ids.  index: [B] int64, each row's true pass.
+    """
+
+    seed: int
+    ids: Tensor
+    index: Tensor
+
+    def bits(self, count: int, stream: str) -> Tensor:
+        """[B, count] int64 of 64 random bits each."""
+        start = torch.full_like(self.ids, self.seed * 2**32 + _CODES[stream])
+        key = mix(mix(mix(start) + self.ids * _GAMMA) + self.index * _GAMMA)
+        return mix(key[:, None] + torch.arange(1, count + 1, device=key.device) * _GAMMA)
+
+    def uniform(self, shape: torch.Size, stream: str) -> Tensor:
+        """float64 strictly inside (0, 1): 52 bits and a half, so that neither end can be reached by rounding."""
+        bits = self.bits(math.prod(shape[1:]), stream)
+        return ((_shift_right(bits, 12).double() + 0.5) * 2.0**-52).reshape(shape)
+
+    def coin(self, chance: Tensor, stream: str) -> Tensor:
+        return self.uniform(chance.shape, stream) < chance
+
+    def draw(self, log_probs: Tensor, stream: str) -> Tensor:
+        """By inverse CDF from one uniform a place: at large vocabularies float64 Gumbel noise would be slow."""
+        mass = log_probs.double().exp().cumsum(-1)
+        total = mass[..., -1]
+        # Strictly below the total, so that rounding cannot choose past the last category of positive chance.
+        below = torch.nextafter(total, torch.zeros_like(total))
+        point = torch.minimum(self.uniform(total.shape, stream) * total, below)
+        return torch.searchsorted(mass, point[..., None], right=True)[..., 0].clamp(max=log_probs.shape[-1] - 1)
+
+    def rank(self, score: Tensor, stream: str) -> Tensor:
+        return place(score.double() + self.gumbel(score, stream))
+
+    def first(self, hazard: Tensor, kind: Tensor, since: Tensor, stream: str) -> Tensor:
+        passes = hazard.shape[-1]
+        risk = (-torch.log1p(-hazard)).clamp(max=_CERTAIN).cumsum(-1)
+        before = torch.cat([torch.zeros_like(risk[:, :1]), risk], -1)
+        waited = -self.uniform(since.shape, stream).log()
+        due = torch.full_like(since, passes)
+        for number in range(hazard.shape[0]):
+            reached = torch.searchsorted(risk[number], before[number][since.clamp(max=passes)] + waited)
+            due = torch.where(kind == number, torch.maximum(reached, since), due)
+        return due.clamp(max=passes)
+
+    def gumbel(self, like: Tensor, stream: str) -> Tensor:
+        return -(-self.uniform(like.shape, stream).log()).log()

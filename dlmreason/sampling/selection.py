@@ -1,0 +1,82 @@
+"""Which of a prompt's chains is believed: by vote, by the network's own probability, or by its learned quality.
+
+This file decides a choice for every n at once: the first n of N chains are what n chains alone would have been. It
+knows no task and judges no answer.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from dlmreason.sampling.chains import Chain
+
+
+class Choice(NamedTuple):
+    """The chain believed among the first n, and how good the rule thinks it is; higher is better."""
+
+    chosen: int  # which chain, in 0..n-1
+    score: float
+
+
+def by_vote(chains: Sequence[Chain]) -> list[Choice]:
+    """For each n, the answer that most of the first n chains gave; ties by summed log-probability, then by the earlier.
+
+    The score is the answer's share of the n chains [self-consistency, arXiv:2203.11171]. Unfinished chains do not vote.
+    Raises: ValueError without chains.
+    """
+    _some(chains, "a vote")
+    first: dict[tuple[int, ...], int] = {}
+    votes: dict[tuple[int, ...], int] = {}
+    weight: dict[tuple[int, ...], float] = {}
+    choices = []
+    for index, chain in enumerate(chains):
+        if chain.finished:
+            answer = chain.answer
+            first.setdefault(answer, index)
+            votes[answer] = votes.get(answer, 0) + 1
+            weight[answer] = weight.get(answer, 0.0) + chain.log_prob
+        if not votes:
+            choices.append(Choice(0, -math.inf))
+            continue
+        won = max(votes, key=lambda answer: (votes[answer], weight[answer], -first[answer]))
+        choices.append(Choice(first[won], votes[won] / (index + 1)))
+    return choices
+
+
+def by_mean_log_prob(chains: Sequence[Chain]) -> list[Choice]:
+    """For each n, the finished chain of the first n with the highest log-probability per token it wrote.
+
+    Raises: ValueError without chains.
+    """
+    return _best(chains, lambda chain: chain.log_prob / chain.generated)
+
+
+def by_quality(chains: Sequence[Chain]) -> list[Choice]:
+    """For each n, the finished chain of the first n with the highest mean log quality of its answer.
+
+    Raises: ValueError without chains, or where a finished chain was not judged.
+    """
+    for index, chain in enumerate(chains):
+        if chain.finished and chain.quality is None:
+            raise ValueError(
+                f"chain {index} was not judged: choosing by quality needs a network with network.quality=true"
+            )
+    return _best(chains, lambda chain: -math.inf if chain.quality is None else chain.quality)
+
+
+def _best(chains: Sequence[Chain], score: Callable[[Chain], float]) -> list[Choice]:
+    """A running maximum over finished chains, the earlier one winning a tie; the first chain until one is finished."""
+    _some(chains, "a choice")
+    best = Choice(0, -math.inf)
+    settled = False
+    choices = []
+    for index, chain in enumerate(chains):
+        if chain.finished and (not settled or score(chain) > best.score):
+            best, settled = Choice(index, score(chain)), True
+        choices.append(best)
+    return choices
+
+
+def _some(chains: Sequence[Chain], what: str) -> None:
+    if not chains:
+        raise ValueError(f"{what} over no chains: the budget buys none, raise it or leave this arm out at this rung")

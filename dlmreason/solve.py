@@ -1,0 +1,125 @@
+"""One puzzle, solved before one's eyes: `dlmreason.load(path).solve(puzzle, passes=1024)`, or `make solve PUZZLE=...`.
+
+This file decides what a person sees of one answer; the passes are the same as in an evaluation.
+"""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TextIO
+
+from dlmreason import launch
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What came of one puzzle."""
+
+    answer: str
+    correct: bool  # by the task's own judge
+    reason: str  # "" when correct
+    passes: int  # calls of the network
+    score: float | None
+    frames: list[dict[str, Any]] = field(repr=False)  # as sampling.trace.Trace
+    board: str = field(repr=False)
+
+    def __str__(self) -> str:
+        verdict = "right" if self.correct else f"wrong: {self.reason}"
+        return f"{self.board}\n{verdict}, after {self.passes:,} passes"
+
+
+class Solver:
+    """A checkpoint that answers puzzles."""
+
+    def __init__(self, folder: Path | str) -> None:
+        """folder: a checkpoint, or an output folder with one diffusion model.
+
+        Raises: ValueError for a checkpoint that is missing or damaged, or of an autoregressive model.
+        """
+        from dlmreason import assembly
+
+        trained, about = assembly.loaded(_checkpoint(Path(folder)))
+        if trained.kind != "diffusion":
+            raise ValueError(f"{folder} holds an autoregressive model, which has no passes: give a diffusion model's folder")
+        self.trained = trained
+        self.task = assembly.task_of({"task": about["task"]["settings"] | {"file": None}, "trusted": []})
+
+    def solve(self, puzzle: str, passes: int = 1024, policy: Any = None, seed: int = 0, watch: TextIO | None = None) -> Solution:
+        """Answers one puzzle. policy: `change_of_mind` by default.  watch: where to show the passes as they are made.
+
+        Raises: ValueError for a puzzle that is none, with the reason, or for fewer than 1 pass.
+        """
+        from dlmreason.evaluation.diffusion import DiffusionArm
+        from dlmreason.networks.transformer import Denoise
+        from dlmreason.policies.presets import change_of_mind
+
+        if passes < 1:
+            raise ValueError(f"passes={passes}: must be a whole number of 1 or more")
+        example = self.task.example(puzzle)
+        network = self.trained.network
+        denoiser = Denoise(network, self.task.vocabulary(False).mask_id)
+        arm = DiffusionArm("solve", self.task, network, denoiser, policy or change_of_mind(), width=1, chunk=32)
+        attempt = next(arm.attempts([example], (passes,), seed))[0]
+        story = arm.traces([example], passes, seed)[example.id]
+        if watch is not None:
+            self._show(story, watch)
+        verdict = self.task.verify(example, attempt.answer)
+        return Solution(
+            attempt.answer, verdict.correct, verdict.reason, attempt.nfe, attempt.score, story.frames, self._board(attempt.answer)
+        )
+
+    def _show(self, story: Any, file: TextIO) -> None:
+        """A line for each pass that changed something, fewer as they go on."""
+        canvas = list(story.start)
+        vocabulary = self.task.vocabulary(False)
+        shown = 0
+        for frame in story.frames:
+            for position, token in frame["changes"]:
+                canvas[position] = token
+            if frame["pass"] >= shown:
+                cells = " ".join("." if token == vocabulary.mask_id else vocabulary.symbol(token) for token in canvas)
+                score = "" if frame["score"] is None else f"  best quality {frame['score']:.3f}"
+                file.write(f"pass {frame['pass']:>6,}  {cells}{score}\n")
+                shown = max(frame["pass"] + 1, int(frame["pass"] * 1.25))
+
+    def _board(self, answer: str) -> str:
+        """The answer as it lies before a person."""
+        layout, cells = self.task.layout, answer.split(" ")
+        if layout.rows == 1:
+            return answer
+        lines = []
+        for row in range(layout.rows):
+            if row and row % layout.box_rows == 0:
+                lines.append("")
+            here = cells[row * layout.columns : (row + 1) * layout.columns]
+            boxes = [" ".join(here[at : at + layout.box_columns]) for at in range(0, layout.columns, layout.box_columns)]
+            lines.append("   ".join(boxes))
+        return "\n".join(lines)
+
+
+def load(path: Path | str) -> Solver:
+    """The model of a checkpoint or output folder, ready to answer. Raises: ValueError."""
+    return Solver(path)
+
+
+def _checkpoint(folder: Path) -> Path:
+    """The folder itself, or the diffusion model of an output folder."""
+    models = folder / "models" / "diffusion"
+    return models if models.is_dir() else folder
+
+
+def main(settings: launch.Settings) -> int:
+    """The entry point."""
+    from dlmreason.assembly import policy_of
+
+    with launch.refused("checkpoint", ValueError):
+        solver = load(settings["checkpoint"])
+    policy = policy_of(settings["policy"], "policy", quality=solver.trained.network.shape.quality)
+    with launch.refused("puzzle", ValueError):
+        solution = solver.solve(settings["puzzle"], settings["budget"]["passes"], policy, settings["seed"], sys.stdout)
+    print(f"\n{solution}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(launch.run(main, "solve"))

@@ -1,0 +1,76 @@
+"""Symbols to ids and back.
+
+This file decides how texts of a closed alphabet become ids. It knows no task and no model. A text is symbols joined by
+single spaces; the round trip of text and of ids is a law.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+MARKER = "####"
+"""Stands between what comes before an answer and the answer."""
+
+
+class Vocabulary(Protocol):
+    """What a model's side may ask of a vocabulary; `mask_id` is the last id and is never emitted by a network."""
+
+    @property
+    def size(self) -> int: ...
+    @property
+    def mask_id(self) -> int: ...
+    @property
+    def pad_id(self) -> int: ...
+    @property
+    def eos_id(self) -> int: ...
+    @property
+    def marker_id(self) -> int: ...
+
+    def encode(self, text: str) -> list[int]: ...
+    def decode(self, ids: Iterable[int]) -> str: ...
+    def symbol(self, id: int) -> str: ...
+
+
+class Closed:
+    """A closed alphabet: ids in the order given, then the marker, pad, eos, the symbols of thoughts alone, and mask
+    last.
+    """
+
+    def __init__(self, symbols: Sequence[str], thought_symbols: Sequence[str] = ()) -> None:
+        self.symbols: tuple[str, ...] = (*symbols, MARKER, "<pad>", "<eos>", *thought_symbols, "<mask>")
+        self._ids = {symbol: id for id, symbol in enumerate(self.symbols)}
+        bad = [symbol for symbol in self.symbols if symbol.split() != [symbol]]
+        if bad or len(self._ids) < len(self.symbols):
+            raise ValueError(
+                f"symbols={[*symbols, *thought_symbols]} must differ from each other and from {MARKER}, <pad>, <eos> "
+                f"and <mask>, and hold at least one letter and no space: rename those that do not"
+            )
+        self.marker_id = len(symbols)
+        self.pad_id = self.marker_id + 1
+        self.eos_id = self.marker_id + 2
+        self.mask_id = len(self.symbols) - 1
+        self.size = len(self.symbols)
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a text.
+
+        Raises: ValueError naming the first symbol that the alphabet lacks, and its place counted from 1.
+        """
+        ids = []
+        for place, symbol in enumerate(text.split(" ") if text else [], start=1):
+            if symbol not in self._ids:
+                raise ValueError(f"symbol {place} of the text is {symbol!r}; the alphabet is {' '.join(self.symbols)}")
+            ids.append(self._ids[symbol])
+        return ids
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of ids, special symbols written out as <pad>, <eos>, <mask>."""
+        return " ".join(self.symbol(int(id)) for id in ids)
+
+    def symbol(self, id: int) -> str:
+        """The symbol of one id.
+
+        Raises: ValueError for an id outside 0 ... size - 1.
+        """
+        if not 0 <= id < self.size:
+            raise ValueError(f"id {id} is outside this vocabulary: ids are 0 to {self.size - 1}")
+        return self.symbols[id]

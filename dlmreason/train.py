@@ -1,0 +1,173 @@
+"""Train models: `python -m dlmreason.train model=<name> task=<name> [overrides]`, and what an experiment needs of it.
+
+This file decides that a model is trained once: a checkpoint with the same key is used, one with another is refused. How it is
+trained belongs to `training`.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from dlmreason import launch
+
+Log = Callable[[str, dict[str, float]], None]
+"""Told (model, entry) whenever there is something to log."""
+
+
+def trained(
+    model: Any, task: Any, settings: Mapping[str, Any], folder: Path, log: Log | None = None
+) -> Any:
+    """The model with its weights (`assembly.Trained`), from `folder`/models/<name>, or trained now and put there.
+
+    Raises: BadInput for a checkpoint of another training; training.interrupts.Interrupted.
+    """
+    from dlmreason.assembly import loaded
+    from dlmreason.networks.checkpoint import CheckpointError, save
+
+    place = folder / "models" / model.name
+    try:
+        made, about = loaded(place)
+    except CheckpointError as error:
+        if place.joinpath("description.json").exists():
+            launch.say(f"{error}; training goes on from its newest whole step, or begins anew")
+    else:
+        if about["extra"]["key"] != model.key:
+            raise launch.BadInput(
+                f"{place} holds a model of another training (key {about['extra']['key']}, these settings make {model.key}): "
+                "give another name= or output=, or remove that folder"
+            )
+        launch.say(f"{model.name}: trained before, {place}")
+        return made
+    fitted = _fit(model, task, settings, folder, log)
+    vocabulary = task.vocabulary(model.thought)
+    save(
+        place,
+        fitted.network.cpu(),
+        vocabulary={"symbols": list(vocabulary.symbols)},
+        task={"settings": settings["task"], "name": task.name, "provenance": dict(task.provenance)},
+        extra={
+            "key": model.key,
+            "name": model.name,
+            "kind": model.kind,
+            "thought": model.thought,
+            "updates": model.updates,
+            "training_flops": model.flops(),
+            "seconds": fitted.seconds,
+            "seed": settings["seed"],
+            "learning": learning(fitted.history, model.updates),
+        },
+    )
+    return loaded(place)[0]
+
+
+def learning(history: list[dict[str, float]], updates: int) -> dict[str, float]:
+    """{"half", "full"}: validation accuracy at half and at full training, as far as it was measured."""
+    measured = {int(entry["update"]): entry["accuracy"] for entry in history if "accuracy" in entry}
+    halves = [accuracy for update, accuracy in measured.items() if update < updates]
+    found = {"half": halves[-1]} if halves else {}
+    return found | ({"full": measured[updates]} if updates in measured else {})
+
+
+def _fit(model: Any, task: Any, settings: Mapping[str, Any], folder: Path, log: Log | None) -> Any:
+    import torch
+
+    from dlmreason.networks.transformer import Transformer
+    from dlmreason.progress import Progress
+    from dlmreason.training.fit import fit
+    from dlmreason.training.interrupts import Interrupted
+
+    torch.manual_seed(settings["seed"])
+    network = Transformer(model.shape)
+    launch.say(
+        f"{model.name}: {network.num_parameters:,} parameters, {model.updates:,} updates of {model.trainer.batch_size} examples, "
+        f"{model.flops():.2e} FLOPs"
+    )
+    try:
+        with launch.refused(f"models.{model.name}", ValueError):
+            return fit(
+                network,
+                model.objective,
+                sheets_of(model, task, "train"),
+                model.trainer,
+                updates=model.updates,
+                seed=settings["seed"],
+                folder=folder / "training" / model.name,
+                log=(lambda entry: log(model.name, entry)) if log else None,
+                validate=validation(model, task, settings),
+                progress=lambda total, done: Progress(total, f"training {model.name}", "updates", done),
+            )
+    except Interrupted as stop:
+        launch.say(str(stop))
+        raise launch.Interrupted(stop.code - 128) from stop
+
+
+def sheets_of(model: Any, task: Any, split: str) -> Any:
+    """A split's examples as the model's training sheets."""
+    from dlmreason.training.sheets import Sheets
+
+    in_place = task.in_place if model.in_place is None else model.in_place
+    examples = task.examples(split)
+    sheets = [task.sheet(example, in_place=in_place, thought=model.thought) for example in examples]
+    vocabulary = task.vocabulary(model.thought)
+    return Sheets.stack(
+        sheets, pad_id=vocabulary.pad_id, mask_id=vocabulary.mask_id, ids=[example.id for example in examples]
+    )
+
+
+def validation(model: Any, task: Any, settings: Mapping[str, Any]) -> Callable[[Any, int], dict[str, float]]:
+    """A `validate` for `fit`: accuracy on the validation split, and whether the quality head tells right from wrong.
+
+    The diffusion model answers by confidence, one token a pass; the autoregressive one greedily.
+    """
+    from dlmreason.evaluation.autoregressive import AutoregressiveArm
+    from dlmreason.evaluation.diffusion import DiffusionArm
+    from dlmreason.networks.transformer import Denoise
+    from dlmreason.policies.presets import ordered
+    from dlmreason.training.validation import HeldOut
+
+    examples = list(task.examples("validation"))[: settings["budget"]["examples"]]
+    final = model.objective.at(model.updates - 1, model.updates) if hasattr(model.objective, "at") else model.objective
+    held_out = HeldOut(final, sheets_of(model, task, "validation"), seed=settings["seed"])
+    budget = settings["budget"]
+
+    def measure(network: Any, update: int) -> dict[str, float]:
+        device = next(network.parameters()).device
+        if model.kind == "diffusion":
+            mask_id, passes = task.vocabulary(False).mask_id, task.length(in_place=task.in_place, thought=False)
+            arm: Any = DiffusionArm(
+                "validation", task, network, Denoise(network, mask_id), ordered(), budget["width"], 8, device
+            )
+            attempts = arm.attempts(examples, (passes,), settings["seed"])
+        else:
+            rules = ["vote"]
+            arm = AutoregressiveArm("validation", task, network, model.thought, 2**62, rules, most=1, width=budget["ar_width"])
+            attempts = arm.attempts(examples, (1,), settings["seed"])
+        right = [task.verify(group[0].example, group[0].answer).correct for group in attempts if group]
+        measured = {"accuracy": sum(right) / max(len(examples), 1)}
+        return measured | {name: value for name, value in held_out(network, update).items() if value == value}
+
+    return measure
+
+
+def main(settings: launch.Settings) -> int:
+    """The entry point: trains `settings["model"]` into the output folder."""
+    from dlmreason import assembly
+    from dlmreason.experiment import describe, metrics_log
+
+    settings = settings | {"models": {settings["model"]["kind"]: settings["model"]}, "arms": {}}
+    task = assembly.task_of(settings)
+    models = assembly.models_of(settings, task)
+    folder = Path(settings["output"])
+    with launch.locked(folder):
+        describe(folder, settings)
+        for model in models.values():
+            made = trained(model, task, settings, folder, metrics_log(folder))
+            shares = ", ".join(f"{accuracy:.3f} at {share} training" for share, accuracy in made.learning.items())
+            launch.say(f"{made.name}: accuracy on the validation split {shares}")
+            launch.say(f"checkpoint: {folder / 'models' / model.name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(launch.run(main, "train"))

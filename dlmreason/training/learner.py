@@ -1,0 +1,104 @@
+"""One update of the weights, as Lightning wants it told.
+
+This file decides how an objective's loss becomes an update: what the batch is, which seed its noise has, the learning
+rate, the clipped gradient. It only trains: it knows no task, no policy, no file and no screen. Everything that an
+update depends on beside the weights is a function of (seed, update), so that a resumed training repeats the undisturbed
+one bit by bit; the "data loader" is therefore just the numbers of the updates still to be made.
+"""
+
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from torch import Tensor, nn
+from torch.nn.utils import clip_grad_norm_
+from torch.optim import AdamW, Optimizer
+
+from dlmreason.diffusion.objectives import Staged
+from dlmreason.training.settings import Settings
+from dlmreason.training.sheets import Order, Sheets, seed_of
+
+
+class DivergedError(RuntimeError):
+    """A loss or gradient is not finite; the update was not made. `ids` names the examples of the batch."""
+
+    def __init__(self, message: str, ids: list[str]) -> None:
+        super().__init__(message)
+        self.ids = ids
+
+
+class Learner(LightningModule):
+    """Trains `network` from update `start` to `updates`."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        objective: Staged,
+        sheets: Sheets,
+        settings: Settings,
+        updates: int,
+        seed: int,
+        start: int,
+    ) -> None:
+        super().__init__()
+        self.network, self.objective, self.sheets, self.settings = network, objective, sheets, settings
+        self.updates, self.seed, self.start = updates, seed, start
+        self.order = Order(len(sheets), settings.batch_size, seed)
+        self.sums: dict[str, tuple[Tensor, int]] = {}  # of the metrics since they were last taken: sum and count
+        self._update, self._loss = start, torch.zeros(())
+
+    def train_dataloader(self) -> range:
+        return range(self.start, self.updates)
+
+    def configure_optimizers(self) -> Optimizer:
+        settings, weights = self.settings, self.network.parameters()
+        return AdamW(weights, settings.lr, settings.betas, weight_decay=settings.weight_decay, fused=True)
+
+    def on_fit_start(self) -> None:
+        self.sheets = self.sheets.to(self.device)
+        self._generator = torch.Generator(self.device)
+
+    def training_step(self, update: int, batch_idx: int) -> Tensor:
+        self._update = update
+        seed = seed_of("batch", self.seed, update, self.global_rank)
+        self._generator.manual_seed(seed)
+        torch.manual_seed(seed)  # dropout draws from the global generator
+        batch = self.sheets.take(self.order(update).to(self.device))
+        loss = self.objective.at(update, self.updates)(self.network, batch, self._generator)
+        self._loss = loss.total.detach()
+        self._add({"loss": self._loss} | loss.metrics)
+        return loss.total
+
+    def configure_gradient_clipping(self, optimizer: Optimizer, *unused: Any, **unused_too: Any) -> None:
+        norm = clip_grad_norm_(self.network.parameters(), self.settings.clip)
+        self._add({"gradient_norm": norm})
+        # Asked here, between the gradient and the update, and once for both: it waits for the device.
+        if not torch.isfinite(norm + self._loss):
+            self._refuse(float(norm))
+
+    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
+        # Set, not scheduled: the rate is a function of the update's number, so there is no state to resume.
+        for group in optimizer.param_groups:
+            group["lr"] = self.settings.rate(self._update, self.updates)
+        optimizer.step(closure=optimizer_closure)
+
+    def taken_means(self) -> dict[str, float]:
+        """The mean of every metric since this was last asked; waits for the device."""
+        means = {name: float(total) / count for name, (total, count) in self.sums.items()}
+        self.sums = {}
+        return means
+
+    def _add(self, metrics: dict[str, Tensor]) -> None:
+        for name, value in metrics.items():
+            total, count = self.sums.get(name, (0.0, 0))
+            self.sums[name] = (value.detach().double() + total, count + 1)
+
+    def _refuse(self, norm: float) -> None:
+        ids = [self.sheets.name(row) for row in self.order(self._update).tolist()]
+        few = ", ".join(ids[:4]) + (f" and {len(ids) - 4} more" if len(ids) > 4 else "")
+        raise DivergedError(
+            f"update {self._update + 1} of {self.updates} was not made: its loss is {float(self._loss)} and its "
+            f"gradient's norm {norm}. The last checkpoint is kept. The batch was {few}: look at these, or lower "
+            f"trainer.lr={self.settings.lr}",
+            ids,
+        )

@@ -1,0 +1,127 @@
+"""The analytic FLOPs are those that torch counts, and the closed forms are sums of single tokens."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from dlmreason.compute.flops import (
+    causal_dense,
+    causal_exact,
+    chain_flops,
+    forward_flops,
+    generation_flops,
+    pass_flops,
+    prefill_flops,
+    training_flops,
+)
+from dlmreason.networks.transformer import Shape, Transformer
+
+torch.set_num_threads(1)
+
+
+@st.composite
+def shapes(draw: st.DrawFn, attention: str) -> Shape:
+    heads = draw(st.integers(1, 4))
+    return Shape(
+        vocabulary_size=draw(st.integers(2, 40)),
+        length=draw(st.integers(2, 24)),
+        feature_sizes=tuple(draw(st.lists(st.integers(1, 5), max_size=3))),
+        num_layers=draw(st.integers(1, 3)),
+        width=heads * 2 * draw(st.integers(1, 8)),
+        num_heads=heads,
+        feedforward=draw(st.integers(1, 64)),
+        attention=attention,
+        positions=draw(st.sampled_from(["learned", "rotary"])),
+        quality=draw(st.booleans()),
+    )
+
+
+def counted(call: Callable[..., Any], *arguments: Any, **named: Any) -> int:
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        call(*arguments, **named)
+    return counter.get_total_flops()
+
+
+def sheet(shape: Shape, rows: int, length: int) -> tuple[torch.Tensor, torch.Tensor]:
+    tokens = torch.zeros(rows, length, dtype=torch.int64)
+    return tokens, torch.zeros(rows, length, len(shape.feature_sizes), dtype=torch.int64)
+
+
+@settings(max_examples=50, deadline=None)
+@given(shape=shapes("bidirectional"), rows=st.integers(1, 3), data=st.data())
+def test_a_pass_is_what_torch_counts(shape: Shape, rows: int, data: st.DataObject) -> None:
+    length = data.draw(st.integers(1, shape.length))
+    network = Transformer(shape)
+    assert counted(network, *sheet(shape, rows, length)) == rows * pass_flops(shape, length)
+
+
+@settings(max_examples=50, deadline=None)
+@given(shape=shapes("causal"), rows=st.integers(1, 3), data=st.data())
+def test_a_causal_forward_is_what_torch_counts_dense(shape: Shape, rows: int, data: st.DataObject) -> None:
+    length = data.draw(st.integers(1, shape.length))
+    dense = forward_flops(shape, length, causal_dense(length, length), length)
+    assert counted(Transformer(shape), *sheet(shape, rows, length)) == rows * dense
+    assert forward_flops(shape, length, causal_exact(0, length), length) <= dense
+
+
+@settings(max_examples=50, deadline=None)
+@given(shape=shapes("causal"), rows=st.integers(1, 3), data=st.data())
+def test_a_cached_forward_is_what_torch_counts_over_the_cache(shape: Shape, rows: int, data: st.DataObject) -> None:
+    queries = data.draw(st.integers(1, shape.length))
+    heads = data.draw(st.integers(1, queries))
+    at = torch.full((rows,), data.draw(st.integers(0, shape.length - queries)))
+    network = Transformer(shape)
+    read = torch.zeros(rows, heads, dtype=torch.int64)
+    found = counted(network, *sheet(shape, rows, queries), cache=network.cache(rows), at=at, read=read)
+    assert found == rows * forward_flops(shape, queries, causal_dense(queries, shape.length), heads)
+
+
+@given(shape=shapes("causal"), prompt=st.integers(1, 30), generated=st.integers(1, 30), chains=st.integers(0, 5))
+def test_generation_is_the_sum_of_its_tokens(shape: Shape, prompt: int, generated: int, chains: int) -> None:
+    """One by one: token i is read once and attends to i + 1 keys; a chain's last token only where it is judged."""
+    read = generated if shape.quality else generated - 1
+    whole = sum(forward_flops(shape, 1, place + 1, 0) for place in range(prompt)) + forward_flops(shape, 0, 0, 1)
+    chain = sum(forward_flops(shape, 1, place + 1, 1) for place in range(prompt, prompt + read))
+    assert prefill_flops(shape, prompt) == whole
+    assert chain_flops(shape, prompt, generated) == chain
+    assert generation_flops(shape, prompt, generated, chains) == whole + chains * chain
+
+
+@given(first=st.integers(0, 40), queries=st.integers(0, 40))
+def test_attended_keys_by_counting(first: int, queries: int) -> None:
+    seen = sum(1 for query in range(first, first + queries) for key in range(first + queries) if key <= query)
+    assert causal_exact(first, queries) == seen
+    assert causal_dense(queries, first + queries) >= seen
+
+
+def test_one_pass_costs_about_one_whole_generation() -> None:
+    """The fact that shapes every figure, with the numbers of the design: 8 layers, width 256, 81 + 81 positions."""
+    sizes: dict[str, Any] = {"vocabulary_size": 12, "length": 162, "num_layers": 8, "width": 256, "num_heads": 8}
+    diffusion, chain = Shape(**sizes), Shape(**sizes, attention="causal")
+    heads_on_prompt = forward_flops(diffusion, 0, 0, 81)
+    one_pass = pass_flops(diffusion, 162) - heads_on_prompt
+    assert round(one_pass / 1e9, 3) == 2.254
+    assert round(one_pass / generation_flops(chain, 81, 81, 1), 2) == 1.06
+
+
+def test_training_is_three_forwards_and_what_the_objective_adds() -> None:
+    sizes: dict[str, Any] = {"vocabulary_size": 7, "length": 10, "num_layers": 2, "width": 16, "num_heads": 2}
+    diffusion, causal = Shape(**sizes), Shape(**sizes, attention="causal")
+    assert training_flops(diffusion, 10, 5) == 15 * pass_flops(diffusion, 10)
+    assert training_flops(diffusion, 10, 5, extra_forwards=2) == 25 * pass_flops(diffusion, 10)
+    assert training_flops(causal, 10, 1) == 3 * forward_flops(causal, 10, 55, 10)
+
+
+def test_training_counts_what_torch_counts() -> None:
+    """A backward costs two forwards: each product of a layer has two gradients, those of the first inputs included."""
+    shape = Shape(vocabulary_size=7, length=10, num_layers=2, width=16, num_heads=2, quality=True)
+    network = Transformer(shape)
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        output = network(*sheet(shape, 3, 10))
+        (output.logits.sum() + output.quality.sum()).backward()
+    assert counter.get_total_flops() == training_flops(shape, 10, 3)

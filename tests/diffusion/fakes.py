@@ -1,0 +1,70 @@
+"""Networks small enough to be exact, and batches for them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import product
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from dlmreason.canvas import Ask
+from dlmreason.diffusion.objectives import Batch
+from tests.toys import Oracle
+
+
+class Said(NamedTuple):
+    logits: Tensor
+    quality: Tensor | None
+
+
+@dataclass
+class Fake:
+    """A network of two functions of the tokens; it notes what it read and whether a gradient was wanted."""
+
+    logits: Callable[[Tensor], Tensor]
+    quality: Callable[[Tensor], Tensor] | None = None
+    read: list[Tensor] = field(default_factory=list)
+    trained: list[bool] = field(default_factory=list)
+
+    def __call__(self, tokens: Tensor, features: Tensor) -> Said:
+        self.read.append(tokens)
+        self.trained.append(torch.is_grad_enabled())
+        return Said(self.logits(tokens), self.quality(tokens) if self.quality else None)
+
+
+def uniform(outputs: int) -> Fake:
+    return Fake(lambda tokens: torch.zeros(*tokens.shape, outputs))
+
+
+def oracle(joint: Tensor) -> Fake:
+    """Knows p(x_i | the tokens that are not masked) of an enumerated joint."""
+    if joint.dim() == 1:
+        return Fake(lambda tokens: joint.log().expand(*tokens.shape, len(joint)))
+    exact = Oracle(joint)
+
+    def logits(tokens: Tensor) -> Tensor:
+        none = torch.zeros(*tokens.shape, 0, dtype=torch.int64)
+        return exact(Ask(tokens, torch.ones(len(tokens), dtype=torch.float64), ()), none).logits
+
+    return Fake(logits)
+
+
+def table(length: int, outputs: int, seed: int) -> Fake:
+    """Says something arbitrary of every canvas."""
+    generator = torch.Generator().manual_seed(seed)
+    said = {
+        canvas: torch.randn(length, outputs, generator=generator)
+        for canvas in product(range(outputs + 1), repeat=length)
+    }
+    return Fake(lambda tokens: torch.stack([said[tuple(row)] for row in tokens.tolist()]))
+
+
+def batch(tokens: Tensor, mask_id: int, editable: Tensor | None = None, judged: Tensor | None = None) -> Batch:
+    editable = torch.ones_like(tokens, dtype=torch.bool) if editable is None else editable
+    features = torch.zeros(*tokens.shape, 0, dtype=torch.int64)
+    return Batch(tokens, editable, features, editable if judged is None else judged, mask_id)
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)

@@ -1,0 +1,62 @@
+"""The figure: the same bytes for the same numbers, every arm named, labels apart."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dlmreason.reports import figure
+
+
+@pytest.fixture(scope="module")
+def summary(run_folder: Path) -> dict:
+    return json.loads((run_folder / "summary.json").read_text())
+
+
+def test_same_numbers_same_bytes_and_other_numbers_other_bytes(summary, tmp_path):
+    one = figure.svg(summary, tmp_path / "one.svg").read_bytes()
+    assert figure.svg(summary, tmp_path / "two.svg").read_bytes() == one
+    other = json.loads(json.dumps(summary))
+    other["arms"]["restarts"]["points"][3]["accuracy"] += 0.1
+    assert figure.svg(other, tmp_path / "three.svg").read_bytes() != one
+    assert len(one) < 120_000 and not re.search(rb"<dc:date>", one)
+
+
+def test_every_arm_is_named_once_and_dollar_signs_are_no_formula(summary, tmp_path):
+    other = json.loads(json.dumps(summary))
+    other["arms"]["cost $x$"] = other["arms"].pop("restarts")
+    text = figure.svg(other, tmp_path / "f.svg").read_text()
+    for arm in other["arms"]:
+        assert text.count(f"<!-- {arm} -->") == 1
+
+
+def test_a_companion_shares_its_arms_colour(summary):
+    number = figure.places(summary)
+    assert number["change_of_mind.last"] == number["change_of_mind"]
+    own = [number[arm] for arm, content in summary["arms"].items() if content["companion_of"] is None]
+    assert len(set(own)) == len(own)
+
+
+def test_an_arm_that_spent_nothing_is_left_out(summary, tmp_path):
+    other = json.loads(json.dumps(summary))
+    for point in other["arms"]["restarts"]["points"]:
+        point["flops"] = 0
+    assert "<!-- restarts -->" not in figure.svg(other, tmp_path / "f.svg").read_text()
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_labels_keep_their_order_and_distance(heights):
+    placed = figure.apart(heights, 0.05)
+    gap = min(0.05, 1 / max(1, len(heights) - 1))
+    order = sorted(range(len(heights)), key=lambda i: (heights[i], i))
+    assert all(placed[b] - placed[a] >= gap - 1e-9 for a, b in zip(order, order[1:], strict=False))
+    assert all(-1e-9 <= each <= 1 + 1e-9 for each in placed)
+
+
+def test_plotly_holds_every_point(summary):
+    drawn = json.loads(figure.plotly(summary).to_json())["data"]
+    assert {each["name"] for each in drawn} == set(summary["arms"])
+    assert sum(len(each["customdata"]) for each in drawn) == sum(len(arm["points"]) for arm in summary["arms"].values())

@@ -1,0 +1,83 @@
+"""Choices are running: what n chains choose is what they would choose alone, and ties fall as stated."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dlmreason.sampling.chains import Chain
+from dlmreason.sampling.selection import Choice, by_mean_log_prob, by_quality, by_vote
+
+
+def chain(
+    answer: str, log_prob: float = -1.0, *, quality: float | None = -0.5, finished: bool = True, tokens: int = 4
+) -> Chain:
+    text = tuple(map(int, answer))
+    return Chain(0, 0, (9,) * (tokens - len(text)) + text, text, log_prob, log_prob, quality, finished)
+
+
+chains = st.lists(
+    st.builds(
+        chain,
+        st.sampled_from(["12", "21", "33"]),
+        st.sampled_from([-1.0, -2.0, -3.5]),
+        quality=st.sampled_from([-0.1, -0.2, -0.9]),
+        finished=st.booleans(),
+        tokens=st.integers(2, 6),
+    ),
+    min_size=1,
+    max_size=9,
+)
+
+
+@given(chains)
+def test_a_choice_never_depends_on_later_chains(some: list[Chain]) -> None:
+    for rule in (by_vote, by_mean_log_prob, by_quality):
+        running = rule(some)
+        assert [rule(some[: n + 1])[-1] for n in range(len(some))] == running
+        assert all(choice.chosen <= n for n, choice in enumerate(running))
+
+
+@given(chains)
+def test_an_unfinished_chain_is_chosen_only_where_none_is_finished(some: list[Chain]) -> None:
+    for rule in (by_vote, by_mean_log_prob, by_quality):
+        for n, choice in enumerate(rule(some)):
+            assert some[choice.chosen].finished == any(one.finished for one in some[: n + 1])
+            assert (choice.score == -math.inf) == (not some[choice.chosen].finished)
+
+
+def test_the_majority_wins_and_its_share_is_the_score() -> None:
+    some = [chain("12"), chain("21"), chain("21"), chain("12", finished=False), chain("12"), chain("12")]
+    assert by_vote(some) == [
+        Choice(0, 1.0),
+        Choice(0, 0.5),
+        Choice(1, 2 / 3),
+        Choice(1, 0.5),
+        Choice(0, 2 / 5),
+        Choice(0, 3 / 6),
+    ]
+
+
+def test_a_tied_vote_falls_by_summed_log_probability_then_to_the_earlier() -> None:
+    tied = [chain("12", -2.0), chain("21", -1.0), chain("12", -1.0), chain("21", -1.5)]
+    assert by_vote(tied)[-1].chosen == 1
+    assert by_vote([chain("12"), chain("21")])[-1].chosen == 0
+
+
+def test_mean_log_probability_is_per_token_written() -> None:
+    some = [chain("12", -4.0, tokens=4), chain("21", -4.5, tokens=9)]
+    assert by_mean_log_prob(some) == [Choice(0, -1.0), Choice(1, -0.5)]
+
+
+def test_the_best_judged_wins() -> None:
+    some = [chain("12", quality=-0.5), chain("21", quality=-0.2), chain("33", quality=-0.2)]
+    assert [choice.chosen for choice in by_quality(some)] == [0, 1, 1]
+
+
+def test_what_cannot_be_chosen_is_refused() -> None:
+    for rule in (by_vote, by_mean_log_prob, by_quality):
+        with pytest.raises(ValueError, match="over no chains"):
+            rule([])
+    with pytest.raises(ValueError, match=r"network\.quality=true"):
+        by_quality([chain("12"), chain("21", quality=None)])
