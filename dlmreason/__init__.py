@@ -4,7 +4,7 @@
 nothing else.
 """
 
-import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ __version__ = "0.1.0"
 __all__ = ["load"]
 
 
-def load(path: "str | os.PathLike[str]") -> "Solver":
+def load(path: str | Path) -> "Solver":
     """The model at `path`, a checkpoint's folder or that of a run, ready to be asked."""
     from dlmreason.solve import load as load_solver  # torch comes with it
 

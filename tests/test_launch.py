@@ -7,8 +7,21 @@ from pathlib import Path
 import pytest
 
 from dlmreason import launch
+from dlmreason.launch_rules import Choice, Folder, Integer, Name, Several
 
 Launch = Callable[..., int]
+
+RULES = {
+    "name": Name(),
+    "output": Folder(),
+    "seed": Integer(0, 2**31 - 1),
+    "budget.passes": Integer(1, 2**40),
+    "budget.rungs": Several(Integer(1), increasing=True),
+    "budget.width": Integer(1),
+    "task.clues": Integer(0),
+    "task.on_error": Choice("refuse", "skip"),
+}
+"""For the tree of conftest.py."""
 
 
 @pytest.fixture
@@ -28,7 +41,7 @@ def go(conf: Path, seen: list[launch.Settings], tmp_path: Path, monkeypatch: pyt
         seen.append(settings)
         return 0
 
-    return lambda *argv, **more: launch.run(more.pop("main", main), "go", argv=argv, conf=conf, **more)
+    return lambda *argv, **more: launch.run(more.pop("main", main), "go", rules=RULES, argv=argv, conf=conf, **more)
 
 
 def test_settings_arrive_as_plain_containers(go: Launch, seen: list[launch.Settings]) -> None:

@@ -22,7 +22,7 @@ def script(tmp_path: Path, body: str) -> Path:
     path.write_text(
         "import pathlib, sys, time\nfrom dlmreason import launch\ndef main(settings):\n"
         + textwrap.indent(textwrap.dedent(body), "    ")
-        + f"\nsys.exit(launch.run(main, 'go', conf=pathlib.Path({str(tmp_path / 'conf')!r})))\n"
+        + f"\nsys.exit(launch.run(main, 'go', rules={{}}, conf=pathlib.Path({str(tmp_path / 'conf')!r})))\n"
     )
     return path
 

@@ -5,7 +5,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlmreason.launch_rules import (
-    RULES,
     Boolean,
     Choice,
     Folder,
@@ -66,7 +65,7 @@ def test_the_first_pattern_decides_and_every_message_is_whole() -> None:
         "a.b.seed=-1: must be a whole number of 0 or more",
         "free=nan: must be a finite number",
     ]
-    assert rule_for("arms.ar.trainer.batch_size", RULES) == Integer(1)
+    assert rule_for("arms.1.network.width", {"*network.width": Integer(1)}) == Integer(1)
 
 
 def test_settings_within_lists_are_checked() -> None:

@@ -1,10 +1,11 @@
 """From records to the numbers that a claim rests on: points, paired differences, winners, falls.
 
-This file decides what is compared with what: always the same puzzles and seeds, at equal budgets, corrected for how often we
-looked. It refuses records that cannot belong to one comparison. It knows no model, and writes no sentences (`summary.py` does).
+This file decides what is compared with what: always the same puzzles and seeds, at equal budgets, corrected for how
+often we looked. It refuses records that cannot belong to one comparison. It knows no model, and writes no sentences
+(`summary.py` does).
 
-An arm named `x.last` is the companion of arm `x`: what x's last canvas would have answered where x keeps its best one. It has a
-curve and never competes.
+An arm named `x.last` is the companion of arm `x`: what x's last canvas would have answered where x keeps its best one.
+It has a curve and never competes.
 """
 
 import math
@@ -62,14 +63,16 @@ def is_companion(arm: str, arms: Sequence[str]) -> bool:
 def table(records: Iterable[Record]) -> Table:
     """The records sorted into cells.
 
-    Raises: RecordsError for records of several tasks or splits, and for two that answer the same question differently: the
-    same (arm, rung, example, seed) under another run key, or with other content.
+    Raises: RecordsError for records of several tasks or splits, and for two that answer the same question differently:
+    the same (arm, rung, example, seed) under another run key, or with other content.
     """
     records = list(records)
     kinds = sorted({(record.task, record.split) for record in records})
     if len(kinds) != 1:
         found = ", ".join(f"{task}/{split}" for task, split in kinds) or "no record"
-        raise RecordsError(f"records of one task and split are compared; found {found}: give each its own output folder")
+        raise RecordsError(
+            f"records of one task and split are compared; found {found}: give each its own output folder"
+        )
     cells: dict[At, Cell] = {}
     for record in records:
         cell = cells.setdefault(At(record.arm, record.rung), {})
@@ -131,11 +134,13 @@ def best_rung(found: Table, arm: str) -> int:
 
 
 def compare(found: Table, first: At, second: At) -> Paired:
-    """The second against the first on the puzzles and seeds that both answered.  Raises: RecordsError if there is none."""
+    """The second against the first on the puzzles and seeds that both answered.  Raises: RecordsError without any."""
     ours, theirs = found.cells.get(first, {}), found.cells.get(second, {})
     shared = sorted(ours.keys() & theirs.keys())
     if not shared:
-        raise RecordsError(f"{first} and {second} share no puzzle and seed: run both on the same puzzles to compare them")
+        raise RecordsError(
+            f"{first} and {second} share no puzzle and seed: run both on the same puzzles to compare them"
+        )
     rows: dict[str, list[int]] = {}
     only_first = only_second = 0
     for key in shared:
@@ -166,8 +171,8 @@ class Removed(NamedTuple):
 def errors_removed(found: Table, base: At, other: At) -> Removed:
     """Share of the errors of `base` that `other` does away with: those it sets right less those it adds.
 
-    The interval takes the puzzles that `base` failed on as given, and joins the two shares by squares [Newcombe 1998, method 10].
-    It stays honest where all errors are gone. Several seeds of a puzzle count as one.
+    The interval takes the puzzles that `base` failed on as given, and joins the two shares by squares [Newcombe 1998,
+    method 10]. It stays honest where all errors are gone. Several seeds of a puzzle count as one.
     """
     difference = compare(found, base, other)
     ours, theirs = found.cells[base], found.cells[other]
@@ -202,12 +207,16 @@ class Winner(NamedTuple):
 def winners(found: Table) -> list[Winner]:
     """For each budget that two arms have, the most accurate arm, whoever it is, and who ties with it.
 
-    Holm over all pairs of arms at that budget, since the winner was picked by looking at all of them. Of arms with equal
-    accuracy the one that spent the fewest FLOPs is named.
+    Holm over all pairs of arms at that budget, since the winner was picked by looking at all of them. Of arms with
+    equal accuracy the one that spent the fewest FLOPs is named.
     """
     result = []
     for rung in sorted({at.rung for at in found.cells}):
-        curve = {arm: point(At(arm, rung), found.cells[At(arm, rung)]) for arm in found.competitors if At(arm, rung) in found.cells}
+        curve = {
+            arm: point(At(arm, rung), found.cells[At(arm, rung)])
+            for arm in found.competitors
+            if At(arm, rung) in found.cells
+        }
         if len(curve) < 2:
             continue
         winner = min(curve, key=lambda arm: (-curve[arm]["accuracy"], curve[arm]["flops"]))
@@ -264,12 +273,14 @@ class Difficulty(NamedTuple):
 
 
 def by_difficulty(found: Table, bins: int = 4) -> list[Difficulty]:
-    """Accuracy by difficulty, each arm at its highest budget: one row a value, or quantiles where there are more values than bins."""
+    """Accuracy by difficulty, each arm at its highest budget: a row for each value, or quantiles of too many."""
     level = {record.example: record.difficulty for cell in found.cells.values() for record in cell.values()}
     values = np.array(sorted(level.values()))
     edges = sorted(set(values.tolist()))
     if len(edges) > bins:
-        edges = sorted({edges[0], *(int(each) for each in np.quantile(values, np.arange(1, bins) / bins, method="higher"))})
+        edges = sorted(
+            {edges[0], *(int(each) for each in np.quantile(values, np.arange(1, bins) / bins, method="higher"))}
+        )
     result = []
     for low, following in zip(edges, [*edges[1:], None], strict=True):
         inside = {name for name, each in level.items() if each >= low and (following is None or each < following)}
@@ -278,6 +289,8 @@ def by_difficulty(found: Table, bins: int = 4) -> list[Difficulty]:
             at = At(arm, found.rungs(arm)[-1])
             cell = {key: record for key, record in found.cells[at].items() if key[0] in inside}
             if cell:
-                arms[arm] = {k: v for k, v in point(at, cell).items() if k in {"rung", "n", "correct", "accuracy", "low", "high"}}
+                arms[arm] = {
+                    k: v for k, v in point(at, cell).items() if k in {"rung", "n", "correct", "accuracy", "low", "high"}
+                }
         result.append(Difficulty(low, max(level[name] for name in inside), len(inside), arms))
     return result

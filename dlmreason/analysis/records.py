@@ -1,8 +1,8 @@
 """What one answer to one puzzle at one budget leaves behind, and the file that keeps it.
 
-This file decides the fields of a record, of a timing and of a trace, and how they lie on disk: one line each, the CRC-32 of
-its JSON first, so that a torn or damaged line is found and named and never read as something else. The same records give the
-same bytes. It knows no task, no model and no statistics.
+This file decides the fields of a record, of a timing and of a trace, and how they lie on disk: one line each, the
+CRC-32 of its JSON first, so that a torn or damaged line is found and named and never read as something else. The same
+records give the same bytes. It knows no task, no model and no statistics.
 
     1c291ca3 {"answer":"1 2 3 4","arm":"confidence", ... ,"kind":"record","schema":1}
 """
@@ -24,7 +24,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One (arm, example, rung, seed): what was answered, whether it was right, what it cost. Deterministic fields only."""
+    """One (arm, example, rung, seed): what was answered, was it right, what did it cost. Deterministic fields only."""
 
     arm: str
     task: str
@@ -71,10 +71,11 @@ class Timing:
 class Trace:
     """One row's canvas over its passes, changes only.
 
-    frames: `{"pass": int, "changes": [[position, token], ...], "quality": [0..100] * length | None, "score": float | None,
-    "masked": int}` for passes at which something changed or was judged; the quality is that of the canvas which the pass read.
-    answers: `{"pass": int, "changes": [[position, token], ...]}`, the answer it would have given, each against the one before and
-    the first against `start`.
+    frames: `{"pass": int, "changes": [[position, token], ...], "quality": [0..100] * length | None,
+    "score": float | None, "masked": int}` for passes at which something changed or was judged; the quality is that of
+    the canvas which the pass read.
+    answers: `{"pass": int, "changes": [[position, token], ...]}`, the answer it would have given, each against the one
+    before and the first against `start`.
     """
 
     arm: str
@@ -191,8 +192,8 @@ def _say(text: str) -> None:
 class Writer:
     """Appends lines that are on the disk when the call returns.
 
-    Opening an existing file checks it: a torn last line is reported and cut off, damaged lines are reported and left, and a
-    line of a foreign schema is refused. One writer per file at a time.
+    Opening an existing file checks it: a torn last line is reported and cut off, damaged lines are reported and left,
+    and a line of a foreign schema is refused. One writer per file at a time.
 
     Raises: RecordsError at opening, OSError when the disk is full; a line that did not fit is cut off again.
     """
@@ -232,7 +233,9 @@ class Writer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 
@@ -244,7 +247,9 @@ def _whole_lines(path: Path, report: Callable[[str], None]) -> int:
             try:
                 decode(line)
             except ForeignSchema as error:
-                raise ForeignSchema(f"{path}:{number}: {error}; write to another folder, or move this file away") from None
+                raise ForeignSchema(
+                    f"{path}:{number}: {error}; write to another folder, or move this file away"
+                ) from None
             except ValueError as error:
                 if not line.endswith(b"\n"):
                     report(f"{path}:{number}: {error}; cut off ({len(line)} bytes)")

@@ -1,7 +1,7 @@
 """How often an arm changed its mind, whether it was right to, and which puzzles show it.
 
-This file decides the rates and shares that are quoted of the events that the sampler counted. It knows no canvas: events come
-with the records, counted from the first pass up to the rung.
+This file decides the rates and shares that are quoted of the events that the sampler counted. It knows no canvas:
+events come with the records, counted from the first pass up to the rung.
 """
 
 from collections.abc import Iterable
@@ -16,10 +16,10 @@ EVENTS = ("written", "doubted", "restored", "flipped", "wrong_to_right", "right_
 def revisions(found: Table, arm: str) -> list[dict[str, Any]]:
     """Per budget, ascending: what the arm's passes did to its canvas. Empty for an arm that counts no events.
 
-    per_1000: events per 1,000 passes really made, by name.  precision: of the committed tokens that were changed, the share
-    set right.  harm: the share set wrong; None where none was changed or the gold answer is not known.  alive: share of rows
-    that had not settled.  nfe: mean passes spent.  accuracy, low, high: as on the curve.  last: those of the last canvas,
-    where the arm keeps a better one.
+    per_1000: events per 1,000 passes really made, by name.  precision: of the committed tokens that were changed, the
+    share set right.  harm: the share set wrong; None where none was changed or the gold answer is not known.  alive:
+    share of rows that had not settled.  nfe: mean passes spent.  accuracy, low, high: as on the curve.  last: those of
+    the last canvas, where the arm keeps a better one.
     """
     result = []
     for rung in found.rungs(arm):
@@ -76,8 +76,8 @@ RULES = {
 def choose(records: Iterable[Record], arm: str) -> Chosen:
     """Up to four puzzles of an arm, one per rule, no puzzle twice; the same records give the same choice.
 
-    Of several that meet a rule, those that turned at the smallest budget come first (the story is short enough to watch), then
-    the first by example and seed.
+    Of several that meet a rule, those that turned at the smallest budget come first (the story is short enough to
+    watch), then the first by example and seed.
     """
     ladders: dict[tuple[str, int], list[Record]] = {}
     for record in sorted((each for each in records if each.arm == arm), key=lambda each: each.rung):

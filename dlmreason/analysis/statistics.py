@@ -1,8 +1,8 @@
 """Intervals and tests for shares of right answers, alone and in pairs.
 
-This file decides how sure a number is. Every interval is two-sided at 95 %, so its lower end is a 97.5 % one-sided bound. Puzzles
-are what is drawn at random: several seeds of one puzzle are one draw. It knows no record, arm or budget. It needs no scipy, whose
-import takes longer than the work; the tests hold both equal where scipy has the same quantity.
+This file decides how sure a number is. Every interval is two-sided at 95 %, so its lower end is a 97.5 % one-sided
+bound. Puzzles are what is drawn at random: several seeds of one puzzle are one draw. It knows no record, arm or budget.
+It needs no scipy, whose import takes longer than the work; the tests hold both equal where scipy has the same quantity.
 """
 
 import math
@@ -98,8 +98,9 @@ def paired(first: Counts, second: Counts, seeds: Counts, only_first: int, only_s
     """The second against the first, puzzle by puzzle.
 
     first, second: [puzzles] int64, right answers of each.  seeds: [puzzles] int64, shared seeds, at least 1.
-    only_first, only_second: pairs that only one got right.  The interval is Tango's with one seed a puzzle, else a bootstrap
-    over puzzles; where all puzzles differ by the same (a bootstrap would be a point) it is Tango's again, of one seed a puzzle.
+    only_first, only_second: pairs that only one got right.  The interval is Tango's with one seed a puzzle, else a
+    bootstrap over puzzles; where all puzzles differ by the same (a bootstrap would be a point) it is Tango's again, of
+    one seed a puzzle.
     """
     puzzles, pairs = len(seeds), int(seeds.sum())
     difference = second - first
@@ -118,11 +119,14 @@ def paired(first: Counts, second: Counts, seeds: Counts, only_first: int, only_s
     return Paired(puzzles, pairs, only_first, only_second, gain, low, high, sign_flip(difference))
 
 
-def bootstrap(columns: Counts, statistic: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]], seed: int) -> Interval:
+def bootstrap(
+    columns: Counts, statistic: Callable[[npt.NDArray[np.float64]], npt.NDArray[np.float64]], seed: int
+) -> Interval:
     """The percentile interval of a statistic of column sums when the rows, puzzles, are drawn again.
 
-    columns: [puzzles, k].  statistic: sums [resamples, k] -> [resamples].  Puzzles with the same row are interchangeable, so
-    counts of distinct rows are drawn instead of puzzles: the same law, at a cost that does not grow with the puzzles.
+    columns: [puzzles, k].  statistic: sums [resamples, k] -> [resamples].  Puzzles with the same row are
+    interchangeable, so counts of distinct rows are drawn instead of puzzles: the same law, at a cost that does not grow
+    with the puzzles.
     """
     rows, counts = np.unique(columns, axis=0, return_counts=True)
     n = len(columns)

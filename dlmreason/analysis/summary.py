@@ -1,7 +1,8 @@
 """What a run found, in numbers and in words: the content of `summary.json`.
 
-This file decides which comparisons a claim is judged by and what is said of them, whoever won. It reads records only, so the
-verdict can be checked against the file it came from. Words follow the interval and the corrected test, never the point alone.
+This file decides which comparisons a claim is judged by and what is said of them, whoever won. It reads records only,
+so the verdict can be checked against the file it came from. Words follow the interval and the corrected test, never the
+point alone.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -44,9 +45,9 @@ def summary(
 ) -> dict[str, Any]:
     """Plain data for `summary.json`; the keys of `arms` and `points` are read by other programs.
 
-    mind: the arm whose claim this is.  base: the arm whose errors it should remove.  controls: what it has to beat at equal
-    budgets.  learning: arm -> {"half": accuracy, "full": accuracy} at half and at full training.
-    Raises: RecordsError for records that cannot be compared (see `comparison.table`).
+    mind: the arm whose claim this is.  base: the arm whose errors it should remove.  controls: what it has to beat at
+    equal budgets.  learning: arm -> {"half": accuracy, "full": accuracy} at half and at full training. Raises:
+    RecordsError for records that cannot be compared (see `comparison.table`).
     """
     found = table(records)
     won = winners(found)
@@ -90,7 +91,7 @@ def _arm(found: Table, arm: str, fallen: Sequence[Fall]) -> dict[str, Any]:
 
 
 def _rivals(found: Table, mind: str, controls: Sequence[str]) -> list[dict[str, Any]]:
-    """`mind` against every other arm at the highest budget that both have, corrected over all of them, controls first."""
+    """`mind` against every other arm at the highest budget of both, corrected over all of them, controls first."""
     if mind not in found.arms:
         return []
     rivals = [arm for arm in controls if arm in found.arms]
@@ -137,8 +138,9 @@ def _headline(found: Table, won: Sequence[Winner]) -> list[str]:
     top = won[-1]
     here = next(each for each in points(found, top.arm) if each["rung"] == top.rung)
     text = (
-        f"At the highest budget, {words.passes(top.rung)}, {top.arm} is right most often: {words.percent(here['accuracy'])} "
-        f"{words.percent_interval(here['low'], here['high'])} of {here['puzzles']:,} puzzles for {words.flops(here['flops'])} each"
+        f"At the highest budget, {words.passes(top.rung)}, {top.arm} is right most often: "
+        f"{words.percent(here['accuracy'])} {words.percent_interval(here['low'], here['high'])} "
+        f"of {here['puzzles']:,} puzzles for {words.flops(here['flops'])} each"
     )
     return [text + (f"; {words.listed(top.tied)} cannot be told from it." if top.tied else ".")]
 
@@ -162,18 +164,19 @@ def _winner_sentences(won: Sequence[Winner]) -> list[str]:
 def _removed_sentences(removed: Removed | None) -> list[str]:
     if removed is None:
         return []
-    base, other, difference = removed.base, removed.other, removed.difference
+    base, difference = removed.base, removed.difference
+    other = f"{removed.other.arm} at {words.passes(removed.other.rung)}"
     best = f"{base.arm} at its best budget ({words.passes(base.rung)})"
     if removed.share is None or removed.low is None or removed.high is None:
         return [f"{best} made no error, so there was none to remove: the puzzles are too easy for it."]
     gain = words.points_of_gain(difference.gain, difference.low, difference.high)
     gained = f"a paired gain of {gain}, {words.p_value(difference.p)}"
     if removed.share < 0:
-        text = f"{other.arm} at {words.passes(other.rung)} made {removed.other_errors} errors where {best} made {removed.base_errors}: {gained}."
+        text = f"{other} made {removed.other_errors} errors where {best} made {removed.base_errors}: {gained}."
     else:
         text = (
-            f"{other.arm} at {words.passes(other.rung)} removed {words.percent(removed.share)} "
-            f"{words.percent_interval(removed.low, removed.high)} of the {removed.base_errors} errors that {best} made: {gained}."
+            f"{other} removed {words.percent(removed.share)} {words.percent_interval(removed.low, removed.high)} "
+            f"of the {removed.base_errors} errors that {best} made: {gained}."
         )
     if removed.base_errors < FEW_ERRORS:
         text += f" That is fewer than {FEW_ERRORS} errors: the puzzles are too easy to say much."
@@ -195,9 +198,13 @@ def _control_sentences(
         what = OVER.get(control, control)
         each = compared.get(control)
         if each is None:
-            result.append(f"{control} was not run on these puzzles, so whether changing one's mind beats {what} is open.")
+            result.append(
+                f"{control} was not run on these puzzles, so whether changing one's mind beats {what} is open."
+            )
             continue
-        numbers = f"{words.points_of_gain(each['gain'], each['low'], each['high'])}, {words.p_value(each['p_corrected'])}"
+        numbers = (
+            f"{words.points_of_gain(each['gain'], each['low'], each['high'])}, {words.p_value(each['p_corrected'])}"
+        )
         at = f"at {words.passes(each['second']['rung'])}"
         if each["p_corrected"] < LEVEL:
             verb = "beat" if each["gain"] > 0 else "lost to"
@@ -229,7 +236,9 @@ def _learning_sentences(learning: Mapping[str, Mapping[str, float]]) -> list[str
     for arm, shares in learning.items():
         rise = 100 * (shares["full"] - shares["half"])
         state = "still rising" if rise > 0 else "no longer rising"
-        parts.append(f"{arm} {state}: {rise:+.1f} points ({words.percent(shares['half'])} to {words.percent(shares['full'])})")
+        parts.append(
+            f"{arm} {state}: {rise:+.1f} points ({words.percent(shares['half'])} to {words.percent(shares['full'])})"
+        )
     return [f"From half to full training: {'; '.join(parts)}."] if parts else []
 
 

@@ -35,7 +35,7 @@ function flops(value) {
 }
 
 function logTicks(low, high) {
-  const steps = Math.log10(high / low) < 1.7 ? [1, 2, 5] : [1];
+  const decades = Math.log10(high / low), steps = decades < 1.7 ? [1, 2, 5] : decades < 3.5 ? [1, 3] : [1];
   const ticks = [];
   for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++)
     for (const step of steps) {

@@ -55,27 +55,34 @@ def svg(summary: Summary, path: Path | str) -> Path:
             points = sorted(points, key=lambda point: (point["flops"], point["rung"]))
             flops = [point["flops"] for point in points]
             axes.plot(
-                flops, [point["accuracy"] for point in points], color=colour, lw=1.2 if last else 1.8, ls="--" if last else "-",
-                marker=None if last else mark, ms=4.5, zorder=2 if last else 3,
+                flops, [point["accuracy"] for point in points], color=colour, lw=1.2 if last else 1.8,
+                ls="--" if last else "-", marker=None if last else mark, ms=4.5, zorder=2 if last else 3,
             )  # fmt: skip
             if not last:
-                axes.fill_between(flops, [p["low"] for p in points], [p["high"] for p in points], color=colour, alpha=0.12, lw=0)
+                axes.fill_between(
+                    flops, [p["low"] for p in points], [p["high"] for p in points], color=colour, alpha=0.12, lw=0
+                )
             ends.append((points[-1]["accuracy"], flops[-1], arm, colour))
         axes.set_xscale("log")
         axes.set_ylim(-0.02, 1.02)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
         low, high = axes.get_xlim()
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if high < 60 * low else (1.0,)))
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0) if high < 3000 * low else (1.0,)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: words.flops(value)))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.grid(axis="y", color="#d9dce1", lw=0.6)
         axes.tick_params(color="#8a9099")
         axes.set_xlabel("FLOPs spent on a puzzle (a multiply-add is 2)")
-        axes.set_title(f"Right answers, {summary['task']}, {summary['puzzles']:,} puzzles, 95 % intervals", loc="left", fontsize=10.5)
+        axes.set_title(
+            f"Right answers, {summary['task']}, {summary['puzzles']:,} puzzles, 95 % intervals",
+            loc="left",
+            fontsize=10.5,
+        )
         for height, (end, flops_at_end, arm, colour) in zip(apart([end[0] for end in ends]), ends, strict=True):
             axes.annotate(
-                arm, xy=(flops_at_end, end), xytext=(1.02, (height + 0.02) / 1.04), textcoords="axes fraction", color=colour,
-                va="center", fontsize=9.5, arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.5, "alpha": 0.5, "shrinkB": 3},
+                arm, xy=(flops_at_end, end), xytext=(1.02, (height + 0.02) / 1.04), textcoords="axes fraction",
+                color=colour, va="center", fontsize=9.5,
+                arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.5, "alpha": 0.5, "shrinkB": 3},
             )  # fmt: skip
         figure.savefig(path, format="svg", metadata={"Date": None}, bbox_inches="tight", facecolor="white")
         pyplot.close(figure)
@@ -83,7 +90,7 @@ def svg(summary: Summary, path: Path | str) -> Path:
 
 
 def apart(heights: Sequence[float], gap: float = GAP) -> list[float]:
-    """Heights of labels in 0..1, near the given ones, in the same order, no two closer than `gap` where there is room."""
+    """Heights of labels in 0..1, near the given ones and in their order, `gap` apart where there is room."""
     gap = min(gap, 1 / max(1, len(heights) - 1))
     order = sorted(range(len(heights)), key=lambda i: (heights[i], i))
     placed = [0.0] * len(heights)
@@ -120,7 +127,8 @@ def plotly(summary: Summary) -> Any:
                 mode="lines" if last else "lines+markers",
                 line={"color": COLOURS[number[arm]], "dash": "dash" if last else "solid"},
                 customdata=[[point["rung"], point["n"], point["nfe"]] for point in points],
-                hovertemplate="%{y:.1%} at %{x:.3s} FLOPs<br>budget %{customdata[0]} passes, %{customdata[2]:.1f} made, n = %{customdata[1]}",
+                hovertemplate="%{y:.1%} at %{x:.3s} FLOPs<br>"
+                "budget %{customdata[0]} passes, %{customdata[2]:.1f} made, n = %{customdata[1]}",
             )
         )
     figure.update_layout(

@@ -1,8 +1,8 @@
 """A copy of a run in W&B, which may be lost without the run noticing.
 
-This file decides what a run hands to W&B and what happens when W&B is slow, broken or gone: a line on stderr, once, and the run
-goes on. W&B lives in a process of its own (`wandb_process.py`), so neither its import, its threads nor its death is ours. Calls
-put a line into a bounded queue and return. The durable record is the run's own files.
+This file decides what a run hands to W&B and what happens when W&B is slow, broken or gone: a line on stderr, once, and
+the run goes on. W&B lives in a process of its own (`wandb_process.py`), so neither its import, its threads nor its
+death is ours. Calls put a line into a bounded queue and return. The durable record is the run's own files.
 """
 
 import json
@@ -157,7 +157,11 @@ class Mirror:
             _say(f"the W&B figure could not be drawn ({error}); figure.svg is there")
         if page is not None:
             self.page("report", page)
-        best = {f"accuracy/{arm}": content["points"][-1]["accuracy"] for arm, content in summary["arms"].items() if content["points"]}
+        best = {
+            f"accuracy/{arm}": content["points"][-1]["accuracy"]
+            for arm, content in summary["arms"].items()
+            if content["points"]
+        }
         self.summary({"verdict": summary["verdict"], **best})
 
     def finish(self, exit_code: int = 0, patience: float = PATIENCE) -> None:

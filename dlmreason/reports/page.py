@@ -1,8 +1,9 @@
 """`report.html`: what a run found, in one file that opens from disk with no network.
 
-This file decides what is on the page and in which order, and what happens when a file is missing, torn or foreign: the page says
-so and shows the rest. Everything that a model, a task or a person wrote is escaped here, or set as text by the scripts; a content
-policy lets no script run but ours. It reads the output folder only and computes nothing that `analysis` does not.
+This file decides what is on the page and in which order, and what happens when a file is missing, torn or foreign: the
+page says so and shows the rest. Everything that a model, a task or a person wrote is escaped here, or set as text by
+the scripts; a content policy lets no script run but ours. It reads the output folder only and computes nothing that
+`analysis` does not.
 """
 
 import base64
@@ -11,7 +12,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -64,7 +65,11 @@ def write(folder: Path | str, to: Path | str | None = None, summary: dict[str, A
 def gather(folder: Path) -> Found:
     """Everything usable in the folder."""
     found = Found()
-    name = "records.jsonl" if (folder / "records.jsonl").exists() or not (folder / "records.jsonl.gz").exists() else "records.jsonl.gz"
+    name = (
+        "records.jsonl"
+        if (folder / "records.jsonl").exists() or not (folder / "records.jsonl.gz").exists()
+        else "records.jsonl.gz"
+    )
     found.records = _lines(folder / name, Record, found.problems, wanted=True)
     found.timings = _lines(folder / "timings.jsonl", Timing, found.problems)
     found.traces = _lines(folder / "traces.jsonl", Trace, found.problems)
@@ -111,19 +116,34 @@ def _json(path: Path, problems: list[str]) -> Any:
 
 
 def _usable(summary: Any) -> bool:
-    keys = {"task", "split", "puzzles", "seeds", "arms", "sentences", "winners", "comparisons", "difficulty", "revisions"}
+    keys = {
+        "task",
+        "split",
+        "puzzles",
+        "seeds",
+        "arms",
+        "sentences",
+        "winners",
+        "comparisons",
+        "difficulty",
+        "revisions",
+    }
     return isinstance(summary, dict) and keys <= summary.keys()
 
 
 def _losses(path: Path) -> list[tuple[float, float]]:
-    """(update, loss) of a training file: lines of JSON with `step` and a `loss`, with or without a CRC; others are passed over."""
+    """(update, loss) of a training file: JSON lines with `step` and `loss`, with or without a CRC; others are left."""
     curve = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             row = json.loads(re.sub(r"^[0-9a-f]{8} ", "", line))
         except ValueError:
             continue
-        loss = next((row[key] for key in ("loss", "train/loss", "train_loss") if key in row), None) if isinstance(row, dict) else None
+        loss = (
+            next((row[key] for key in ("loss", "train/loss", "train_loss") if key in row), None)
+            if isinstance(row, dict)
+            else None
+        )
         if isinstance(loss, int | float) and isinstance(row.get("step"), int) and row["step"] > 0:
             curve.append((row["step"], loss))
     return curve[:: max(1, len(curve) // MOST_POINTS)]
@@ -159,7 +179,10 @@ def _about(summary: Mapping[str, Any] | None) -> str:
     if summary is None:
         return "dlmreason"
     seeds = words.listed([str(seed) for seed in summary["seeds"]])
-    puzzles, seed = ("puzzle" if summary["puzzles"] == 1 else "puzzles"), ("seed" if len(summary["seeds"]) == 1 else "seeds")
+    puzzles, seed = (
+        ("puzzle" if summary["puzzles"] == 1 else "puzzles"),
+        ("seed" if len(summary["seeds"]) == 1 else "seeds"),
+    )
     return f"dlmreason · {summary['task']} · {summary['split']} · {summary['puzzles']:,} {puzzles} · {seed} {seeds}"
 
 
@@ -185,7 +208,12 @@ def _data(found: Found) -> dict[str, Any]:
     number = places(summary) if summary else {}
     return {
         "arms": [
-            {"name": arm, "colour": number[arm], "companion": content["companion_of"] is not None, "points": content["points"]}
+            {
+                "name": arm,
+                "colour": number[arm],
+                "companion": content["companion_of"] is not None,
+                "points": content["points"],
+            }
             for arm, content in (summary["arms"] if summary else {}).items()
         ],
         "revisions": summary["revisions"] if summary else {},
@@ -206,8 +234,26 @@ def _traces(records: Sequence[Record], traces: Sequence[Trace]) -> Iterator[dict
     for _, rule, reason, trace in sorted(named, key=lambda each: each[0]):
         alone = rule != "puzzle" and sum(each[1] == rule for each in named) == 1
         name = rule if alone else f"{rule} · {trace.arm} · {trace.example}"
-        about = f"{reason}{trace.example}, seed {trace.seed}, arm {trace.arm}."
-        yield asdict(trace) | {"name": name, "about": about[0].upper() + about[1:]}
+        about = f"{reason}puzzle {trace.example}, seed {trace.seed}, arm {trace.arm}."
+        packed = {
+            "frames": [_packed(frame) for frame in trace.frames],
+            "answers": [_packed(answer) for answer in trace.answers],
+        }
+        plain = {each.name: getattr(trace, each.name) for each in fields(trace)}
+        yield plain | packed | {"name": name, "about": about[0].upper() + about[1:]}
+
+
+def _packed(frame: Mapping[str, Any]) -> list[Any]:
+    """`[pass, [position, token, ...], quality, score]` without the nulls at its end: most frames have nothing more."""
+    packed = [
+        frame["pass"],
+        [each for change in frame["changes"] for each in change],
+        frame.get("quality"),
+        frame.get("score"),
+    ]
+    while packed[-1] is None:
+        packed.pop()
+    return packed
 
 
 def _hash(text: str) -> str:

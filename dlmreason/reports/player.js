@@ -8,10 +8,20 @@ const EVENTS = {
 const TURNS = new Set(["set-right", "set-wrong", "changed"]);
 const EVERY = 128; // frames between two full copies, from which any frame is reached by replaying fewer than this many
 
+// The page packs a frame as [pass, [position, token, position, token, ...], quality, score], what is null at the end left out.
+function unpack([pass, flat, quality = null, score = null]) {
+  const changes = [];
+  for (let i = 0; i < flat.length; i += 2) changes.push([flat[i], flat[i + 1]]);
+  return { pass, changes, quality, score };
+}
+
+const most = (values) => values.reduce((a, b) => Math.max(a, b), 1);
+
 class Replay {
   constructor(trace) {
     this.trace = trace;
-    this.frames = [{ pass: -1, changes: [], quality: null, score: null }, ...trace.frames];
+    this.frames = [{ pass: -1, changes: [], quality: null, score: null }, ...trace.frames.map(unpack)];
+    this.answers = trace.answers.map(unpack);
     this.copies = [];
     this.blanks = [];
     this.wrongs = [];
@@ -41,7 +51,7 @@ class Replay {
   }
 
   apply(state, i) {
-    const frame = this.frames[i], { gold, mask_id, answers } = this.trace;
+    const frame = this.frames[i], { gold, mask_id } = this.trace, { answers } = this;
     for (const position of state.stale) state.quality[position] = null;
     state.stale.clear();
     if (frame.quality) state.quality = [...frame.quality];
@@ -136,7 +146,7 @@ function tracePlayer(root) {
     state = undefined;
     const { rows, columns, box_rows, box_columns, first } = trace.layout;
     const isLine = rows === 1;
-    const seen = new Set([...trace.start, ...(trace.gold || []), ...trace.frames.flatMap((frame) => frame.changes.map((change) => change[1]))]);
+    const seen = new Set([...trace.start, ...(trace.gold || []), ...replay.frames.flatMap((frame) => frame.changes.map((change) => change[1]))]);
     seen.delete(trace.mask_id);
     const long = [...seen].some((token) => name(token).length > 2);
     board.className = "board" + (isLine ? " line" : "") + (long ? " long" : "") + (numbers.checked ? " numbers" : "");
@@ -166,11 +176,11 @@ function tracePlayer(root) {
   }
 
   function timeline() {
-    const wide = 600, tall = 64, n = replay.frames.length, most = Math.max(1, ...replay.blanks, ...replay.wrongs);
-    const X = (i) => (n > 1 ? (wide * i) / (n - 1) : 0), Y = (value) => tall - 6 - ((tall - 10) * value) / most;
+    const wide = 600, tall = 64, n = replay.frames.length, top = Math.max(most(replay.blanks), most(replay.wrongs));
+    const X = (i) => (n > 1 ? (wide * i) / (n - 1) : 0), Y = (value) => tall - 6 - ((tall - 10) * value) / top;
     // More frames than pixels: each pixel shows the most that any of its frames has.
     const size = Math.ceil(n / wide);
-    const thin = (values) => Array.from({ length: Math.ceil(n / size) }, (_, k) => [k * size, Math.max(...values.slice(k * size, (k + 1) * size))]);
+    const thin = (values) => Array.from({ length: Math.ceil(n / size) }, (_, k) => [k * size, values.slice(k * size, (k + 1) * size).reduce((a, b) => Math.max(a, b), 0)]);
     const line = (values) => thin(values).map(([i, value]) => `${X(i)},${Y(value)}`).join(" ");
     const label = "Blanks" + (replay.trace.gold ? " and wrong tokens" : "") + " over the passes";
     const picture = svg("svg", { viewBox: `0 0 ${wide} ${tall}`, preserveAspectRatio: "none", height: tall, class: "time", role: "img", "aria-label": label });
@@ -222,7 +232,7 @@ function tracePlayer(root) {
     const x = replay.frames.length > 1 ? (600 * i) / (replay.frames.length - 1) : 0;
     cursor.setAttribute("x1", x);
     cursor.setAttribute("x2", x);
-    nextTurn.disabled = !replay.turns.some((each) => each > i);
+    nextTurn.disabled = !(replay.turns[replay.turns.length - 1] > i);
     events.replaceChildren(...state.events.map(({ position, kind, from, to, quality }) => {
       const change = kind === "doubted" || kind === "restored" ? name(kind === "doubted" ? from : to) : from === null ? name(to) : `${name(from)} to ${name(to)}`;
       const sure = kind === "doubted" && quality !== null ? `, quality ${quality} %` : "";

@@ -1,6 +1,7 @@
 """Takes what looks like a secret out of text and settings before they are written where others may read them.
 
-This file decides what looks like a secret: a name that says so, or a value of a known shape. It errs on the side of taking out.
+This file decides what looks like a secret: a name that says so, or a value of a known shape. It errs on the side of
+taking out.
 """
 
 import re
@@ -9,7 +10,9 @@ from typing import Any
 
 GONE = "(redacted)"
 
-_NAME = re.compile(r"(?i)(api[_-]?key|secret|token|passw(or)?d|credential|private[_-]?key|access[_-]?key|authorization)s?$")
+_NAME = re.compile(
+    r"(?i)(api[_-]?key|secret|token|passw(or)?d|credential|private[_-]?key|access[_-]?key|authorization)s?$"
+)
 _SHAPES = re.compile(
     r"(?i:(?<=bearer )|(?<=basic ))[A-Za-z0-9._~+/=-]{8,}"
     r"|\b(?:hf|ghp|gho|ghs|ghu|glpat|github_pat|sk|pk|xox[abp])[_-][A-Za-z0-9_-]{16,}"
@@ -20,7 +23,8 @@ _SHAPES = re.compile(
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)"
 )
 _ASSIGNED = re.compile(
-    r"(?im)((?:^|[\s,;?&{\"'-])[\w.-]*?(?:api[_-]?key|secret|token|passw(?:or)?d|credential|private[_-]?key|access[_-]?key)s?"
+    r"(?im)((?:^|[\s,;?&{\"'-])[\w.-]*?"
+    r"(?:api[_-]?key|secret|token|passw(?:or)?d|credential|private[_-]?key|access[_-]?key)s?"
     r"[\"']?\s*[=:]\s*)(\"[^\"]*\"|'[^']*'|[^\s,;&}#]+)"
 )
 

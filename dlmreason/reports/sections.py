@@ -1,7 +1,7 @@
 """The parts of `report.html` that need no script: verdict, tables, what was run.
 
-This file decides what each section says. Every text that comes from outside goes through `escape`; there are no style attributes,
-which the page's content policy would drop.
+This file decides what each section says. Every text that comes from outside goes through `escape`; there are no style
+attributes, which the page's content policy would drop.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,6 +13,8 @@ from dlmreason.analysis.records import Timing
 from dlmreason.reports import tables
 
 Summary = Mapping[str, Any]
+NONE = "\u2013"
+"""Stands where there is no number."""
 
 
 def verdict(summary: Summary | None) -> str:
@@ -30,7 +32,8 @@ def problems(found: Sequence[str]) -> str:
     if not found:
         return ""
     rows = "".join(f"<li>{escape(each)}</li>" for each in found)
-    return f'<div class="problems" role="status"><strong>Not everything could be read.</strong> The rest is shown.<ul>{rows}</ul></div>'
+    title = "<strong>Not everything could be read.</strong> The rest is shown."
+    return f'<div class="problems" role="status">{title}<ul>{rows}</ul></div>'
 
 
 def tiles(summary: Summary | None) -> str:
@@ -45,7 +48,8 @@ def tiles(summary: Summary | None) -> str:
             (
                 f"of the {removed['base_errors']} errors of {base['arm']} at its best are gone with {other['arm']}",
                 words.percent(removed["share"]),
-                f"{words.percent_interval(removed['low'], removed['high'])}, {base['rung']:,} against {other['rung']:,} passes",
+                f"{words.percent_interval(removed['low'], removed['high'])}, "
+                f"{base['rung']:,} against {other['rung']:,} passes",
             )
         )
     for each in summary["comparisons"][:2]:
@@ -57,7 +61,8 @@ def tiles(summary: Summary | None) -> str:
             )
         )
     cells = "".join(
-        f'<div class="tile"><dt>{escape(what)}</dt><dd class="big">{escape(value)}</dd><dd class="ci">{escape(interval)}</dd></div>'
+        f'<div class="tile"><dt>{escape(what)}</dt>'
+        f'<dd class="big">{escape(value)}</dd><dd class="ci">{escape(interval)}</dd></div>'
         for what, value, interval in found
     )
     return f'<dl class="tiles">{cells}</dl>' if cells else ""
@@ -74,7 +79,9 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]], label: str, lef
     head = "".join(f'<th scope="col"{_left(i, left)}>{escape(each)}</th>' for i, each in enumerate(header))
     body = "".join(
         f'<tr><th scope="row">{row[0]}</th>'
-        + "".join(cell if cell.startswith("<td") else f"<td{_left(i, left)}>{cell}</td>" for i, cell in enumerate(row[1:], 1))
+        + "".join(
+            cell if cell.startswith("<td") else f"<td{_left(i, left)}>{cell}</td>" for i, cell in enumerate(row[1:], 1)
+        )
         + "</tr>"
         for row in rows
     )
@@ -98,20 +105,23 @@ def accuracy(summary: Summary) -> str:
     ]
     table = _table(["budget", *arms], rows, "Accuracy of every arm at every budget")
     note = (
-        "Every arm on the same puzzles. A point is one budget; the band is its 95 % Wilson interval. A budget is a number of passes of the "
-        "diffusion model, or whatever the same FLOPs buy an arm that makes none. Dashed: what the last canvas would have answered, "
+        "Every arm on the same puzzles. A point is one budget; the band is its 95 % Wilson interval. "
+        "A budget is a number of passes of the diffusion model, or whatever the same FLOPs buy an arm that makes none. "
+        "Dashed: what the last canvas would have answered, "
         "where an arm keeps its best one."
     )
-    folded = f"<details><summary>The numbers (★ the winner at a budget, or not to be told from it)</summary>{table}</details>"
+    title = "The numbers (★ the winner at a budget, or not to be told from it)"
+    folded = f"<details><summary>{title}</summary>{table}</details>"
     return _section("accuracy", "Accuracy against compute", note, folded, fill="accuracy")
 
 
 def _accuracy(point: Mapping[str, Any] | None, best: bool) -> str:
     if point is None:
-        return "<td>–</td>"
+        return f"<td>{NONE}</td>"
     interval = words.percent_interval(point["low"], point["high"])
     mark = ' class="best"' if best else ""
-    return f"<td{mark}>{100 * point['accuracy']:.1f}<small>{interval}</small><small>{words.flops(point['flops'])}</small></td>"
+    spent = words.flops(point["flops"])
+    return f"<td{mark}>{100 * point['accuracy']:.1f}<small>{interval}</small><small>{spent}</small></td>"
 
 
 def winners(summary: Summary) -> str:
@@ -121,11 +131,13 @@ def winners(summary: Summary) -> str:
             escape(each["arm"]),
             words.percent(each["accuracy"]),
             words.flops(each["flops"]),
-            f'<td class="left wide">{escape(words.listed(each["tied"], "or")) or "–"}</td>',
+            f'<td class="left wide">{escape(words.listed(each["tied"], "or")) or NONE}</td>',
         ]
         for each in summary["winners"]
     ]
-    table = _table(["budget", "winner", "right", "spent", "not to be told from"], rows, "Winner at each budget", left=(1, 4))
+    table = _table(
+        ["budget", "winner", "right", "spent", "not to be told from"], rows, "Winner at each budget", left=(1, 4)
+    )
     compared = [
         [
             escape(each["first"]["arm"]),
@@ -141,8 +153,9 @@ def winners(summary: Summary) -> str:
     if compared:
         mind = escape(summary["comparisons"][0]["second"]["arm"])
         header = ["against", "budget", "gain, points", "95 %", "p", "only it / only the other right"]
-        body += f"<details><summary>{mind} against every other arm, paired</summary>{_table(header, compared, 'Paired differences')}</details>"
-    note = "At equal budgets, on the same puzzles: an exact paired test for each pair of arms, corrected (Holm) for their number."
+        differences = _table(header, compared, "Paired differences")
+        body += f"<details><summary>{mind} against every other arm, paired</summary>{differences}</details>"
+    note = "At equal budgets, on the same puzzles: an exact paired test for each pair of arms, Holm over all pairs."
     return _section("winners", "Winner at each budget", note, body)
 
 
@@ -159,7 +172,7 @@ def difficulty(summary: Summary) -> str:
 def _range(point: Mapping[str, Any] | None) -> str:
     """A share with its interval drawn below it."""
     if point is None:
-        return "–"
+        return NONE
     low, high, at = (2 + 80 * point[name] for name in ("low", "high", "accuracy"))
     return (
         f"{100 * point['accuracy']:.1f}"
@@ -187,16 +200,30 @@ def mind(summary: Summary) -> str:
                 words.percent(top["alive"]),
             ]
         )
-    header = ["arm", "budget", "doubted", "set right", "set wrong", "changed", "precision", "harm", "passes made", "alive"]
+    header = [
+        "arm",
+        "budget",
+        "doubted",
+        "set right",
+        "set wrong",
+        "changed",
+        "precision",
+        "harm",
+        "passes made",
+        "alive",
+    ]
     note = (
-        "Tokens that were committed and then changed, per 1,000 passes, counted against the known answer. Precision is the share of such "
-        "changes that set a wrong token right, harm the share that set a right one wrong. A row is alive until more passes would change nothing."
+        "Tokens that were committed and then changed, per 1,000 passes, counted against the known answer. "
+        "Precision is the share of them that set a wrong token right, harm the share that set a right one wrong. "
+        "A row is alive until more passes would change nothing."
     )
-    return _section("mind", "Changing one's mind", note, _table(header, rows, "Changes of mind at the highest budget"), fill="mind")
+    return _section(
+        "mind", "Changing one's mind", note, _table(header, rows, "Changes of mind at the highest budget"), fill="mind"
+    )
 
 
 def _share(value: float | None) -> str:
-    return "–" if value is None else words.percent(value)
+    return NONE if value is None else words.percent(value)
 
 
 def player(missing: Sequence[str]) -> str:
@@ -221,7 +248,7 @@ def what_was_run(run: Any, config: str, timings: Sequence[Timing]) -> str:
                 f"{each.rows:,}",
                 f"{each.batch:,}",
                 f"{each.passes:,}",
-                "–" if each.peak_bytes is None else f"{each.peak_bytes / 2**20:,.0f}",
+                NONE if each.peak_bytes is None else f"{each.peak_bytes / 2**20:,.0f}",
                 escape(each.device),
                 f"{each.threads}",
             ]
@@ -230,7 +257,7 @@ def what_was_run(run: Any, config: str, timings: Sequence[Timing]) -> str:
         header = ["arm", "budget", "seconds", "rows", "batch", "passes", "peak MiB", "device", "threads"]
         body += f"<details><summary>Time and memory</summary>{_table(header, rows, 'Time and memory')}</details>"
     if config:
-        body += f"<details><summary>Configuration</summary><pre tabindex=\"0\">{escape(config)}</pre></details>"
+        body += f'<details><summary>Configuration</summary><pre tabindex="0">{escape(config)}</pre></details>'
     return _section("run", "What was run", "", body)
 
 
@@ -241,8 +268,8 @@ def _tree(value: Any) -> str:
     if isinstance(value, list | tuple) and value and all(isinstance(each, Mapping) for each in value):
         return "".join(_tree(each) for each in value)
     if isinstance(value, list | tuple):
-        return escape(", ".join(str(each) for each in value)) or "–"
-    return "–" if value is None or value == {} else escape(str(value))
+        return escape(", ".join(str(each) for each in value)) or NONE
+    return NONE if value is None or value == {} else escape(str(value))
 
 
 def _entries(value: Mapping[Any, Any]) -> Iterator[str]:

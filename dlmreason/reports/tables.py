@@ -31,14 +31,24 @@ def lines(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]
     """Columns side by side, the first to the left and the others to the right."""
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
     for row in [header, *rows]:
-        first, *others = (cell.rjust(width) if i else cell.ljust(width) for i, (cell, width) in enumerate(zip(row, widths, strict=True)))
+        first, *others = (
+            cell.rjust(width) if i else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
         yield "  ".join([first, *others]).rstrip()
 
 
 def plain(summary: Summary) -> str:
     """One line per arm and budget: easy to grep and to paste."""
     rows = [
-        [arm, f"{point['rung']:,}", accuracy(point), f"{point['n']:,}", words.number(point["nfe"]), words.flops(point["flops"])]
+        [
+            arm,
+            f"{point['rung']:,}",
+            accuracy(point),
+            f"{point['n']:,}",
+            words.number(point["nfe"]),
+            words.flops(point["flops"]),
+        ]
         for arm, content in summary["arms"].items()
         for point in content["points"]
     ]
@@ -58,8 +68,9 @@ def markdown(summary: Summary) -> str:
     body = [head, ["---:"] * len(head), *rows]
     table = "\n".join("| " + " | ".join(row) + " |" for row in body)
     about = (
-        f"Right answers in per cent with 95 % Wilson intervals; {summary['task']}, {summary['split']}, {summary['puzzles']:,} puzzles, "
-        f"{words.listed([f'seed {seed}' for seed in summary['seeds']])}. A budget of n passes is, for an arm that makes none, what their FLOPs buy."
+        f"Right answers in per cent with 95 % Wilson intervals; {summary['task']}, {summary['split']}, "
+        f"{summary['puzzles']:,} puzzles, {words.listed([f'seed {seed}' for seed in summary['seeds']])}. "
+        "A budget of n passes is, for an arm that makes none, what their FLOPs buy."
     )
     sentences = "\n".join(f"* {sentence}" for sentence in summary["sentences"])
     return f"{about}\n\n{table}\n\n{sentences}\n"

@@ -27,12 +27,18 @@ def show(summary: Mapping[str, Any], file: TextIO | None = None) -> None:
     # A column needs about 18 characters; more arms than fit go into a second table rather than into broken words.
     fit = max(1, (console.width - 10) // 20)
     for start in range(0, len(arms), fit):
-        table = Table(title=f"{summary['task']}, {summary['puzzles']:,} puzzles: right, % [95 %], and FLOPs each" if start == 0 else None)
+        table = Table(
+            title=f"{summary['task']}, {summary['puzzles']:,} puzzles: right, % [95 %], and FLOPs each"
+            if start == 0
+            else None
+        )
         table.add_column("passes", justify="right", style="bold")
         for arm in arms[start : start + fit]:
             table.add_column(Text(arm), justify="right")
         for rung in tables.rungs(summary):
-            cells = [_cell(tables.at(summary, arm, rung), arm in best.get(rung, [])) for arm in arms[start : start + fit]]
+            cells = [
+                _cell(tables.at(summary, arm, rung), arm in best.get(rung, [])) for arm in arms[start : start + fit]
+            ]
             table.add_row(f"{rung:,}", *(Text.assemble(*cell) for cell in cells))
         console.print(table)
     console.print(Text("* the winner at a budget, or not to be told from it", style="dim"))

@@ -1,7 +1,8 @@
 """The process in which W&B lives: reads calls from stdin, one JSON line each, and makes them.
 
-This file decides how a call becomes one of W&B's. A call that fails is named in `wandb/mirror.log` and passed over. When stdin
-ends, which it also does when the run is killed, the W&B run is finished. Started by `mirror.py`, never by hand.
+This file decides how a call becomes one of W&B's. A call that fails is named in `wandb/mirror.log` and passed over.
+When stdin ends, which it also does when the run is killed, the W&B run is finished. Started by `mirror.py`, never by
+hand.
 """
 
 import json

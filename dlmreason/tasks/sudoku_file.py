@@ -86,8 +86,8 @@ class PuzzleFile:
 
     @property
     def solved(self) -> bool:
-        """The file gives solutions."""
-        return bool(self.grids.any())
+        """The file gives a solution in every row."""
+        return bool(self.grids.any(axis=1).all())
 
 
 def read(path: str, board: Geometry, on_error: str) -> PuzzleFile:

@@ -72,17 +72,17 @@ class Puzzles:
         Raises: ValueError where the recipe yields no more puzzles.
         """
         parts, found, fruitless = [(self.boards, self.grids, self.difficulty)], len(self.boards), 0
-        while found < count:
+        while found < count and fruitless < FRUITLESS:
             boards, grids, difficulty = draw_block(self.recipe, self._blocks, self.avoid)
             self._blocks += 1
             fresh = self._fresh(boards) if self.recipe.distinct else np.arange(len(boards))
             parts.append((boards[fresh], grids[fresh], difficulty[fresh]))
             found += len(fresh)
             fruitless = 0 if len(fresh) else fruitless + 1
-            if fruitless == FRUITLESS:
-                raise ValueError(self._exhausted(found))
         if len(parts) > 1:
             self.boards, self.grids, self.difficulty = (np.concatenate(each) for each in zip(*parts, strict=True))
+        if found < count:
+            raise ValueError(self._exhausted(found))
 
     def _fresh(self, boards: Boards) -> NDArray[np.int64]:
         rows = []

@@ -58,8 +58,14 @@ class Learner(LightningModule):
         self.sheets = self.sheets.to(self.device)
         self._generator = torch.Generator(self.device)
 
-    def training_step(self, update: int, batch_idx: int) -> Tensor:
+    def on_train_batch_start(self, update: int, batch_idx: int) -> None:
         self._update = update
+        # Set, not scheduled: the rate is a function of the update's number, so there is no state to resume. Not in
+        # `optimizer_step` either, which comes before `training_step`, the other way round than one would think.
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = self.settings.rate(update, self.updates)
+
+    def training_step(self, update: int, batch_idx: int) -> Tensor:
         seed = seed_of("batch", self.seed, update, self.global_rank)
         self._generator.manual_seed(seed)
         torch.manual_seed(seed)  # dropout draws from the global generator
@@ -75,12 +81,6 @@ class Learner(LightningModule):
         # Asked here, between the gradient and the update, and once for both: it waits for the device.
         if not torch.isfinite(norm + self._loss):
             self._refuse(float(norm))
-
-    def optimizer_step(self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Any = None) -> None:
-        # Set, not scheduled: the rate is a function of the update's number, so there is no state to resume.
-        for group in optimizer.param_groups:
-            group["lr"] = self.settings.rate(self._update, self.updates)
-        optimizer.step(closure=optimizer_closure)
 
     def taken_means(self) -> dict[str, float]:
         """The mean of every metric since this was last asked; waits for the device."""

@@ -66,8 +66,8 @@ class Sheets:
         unknown = ((self.tokens == self.mask_id) & self.editable).any(1).nonzero()
         if len(unknown):
             raise ValueError(
-                f"{self.name(int(unknown[0]))} has no known answer, as have {len(unknown)} of {rows} examples: training "
-                "needs the answers, so give puzzles with solutions"
+                f"{self.name(int(unknown[0]))} has no known answer, as have {len(unknown)} of {rows} examples: "
+                "training needs the answers, so give puzzles with solutions"
             )
         if bool((self.judged & ~self.editable).any()):
             raise ValueError(

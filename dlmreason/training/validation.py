@@ -4,6 +4,7 @@ This file decides what is measured on held-out sheets: the objective's own losse
 look, and whether the quality head tells a right canvas from a wrong one. It writes no answers: that is evaluation.
 """
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -19,8 +20,9 @@ class HeldOut:
     """A `validate` for `fit`: the means of the objective's metrics, named `held_out_<metric>`.
 
     With a `Quality` objective also `held_out_state_auroc`, over full canvases with own errors: the chance that one with
-    every token right scores above one with an error. Below .98 a long search finds canvases that fool the head. Right
-    means equal to the one answer given, so it says nothing of puzzles with several.
+    every token right scores above one with an error; left out where all or none are right. Below .98 a long search
+    finds canvases that fool the head. Right means equal to the one answer given: it says nothing of puzzles with
+    several.
     """
 
     objective: Objective
@@ -38,12 +40,12 @@ class HeldOut:
             batch = self.sheets.take(rows).to(device)
             loss = self.objective(network, batch, generator)
             for name, value in ({"loss": loss.total} | loss.metrics).items():
-                sums[name] = sums.get(name, 0.0) + float(value) * len(rows)
+                sums[name] = sums.get(name, 0.0) + float(value.detach()) * len(rows)
             if isinstance(self.objective, Quality):
                 canvas = replace(self.objective, full=1.0).canvas(network, batch, generator)
                 scores.append(mean_log_quality(asked(network, canvas, batch.features), batch.judged))
                 rights.append(((canvas == batch.tokens) | ~batch.judged).all(-1))
         measured = {f"held_out_{name}": total / len(self.sheets) for name, total in sums.items()}
-        if scores:
-            measured["held_out_state_auroc"] = auroc(torch.cat(scores), torch.cat(rights))
+        if scores and not math.isnan(area := auroc(torch.cat(scores), torch.cat(rights))):
+            measured["held_out_state_auroc"] = area
         return measured

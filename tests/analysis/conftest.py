@@ -12,10 +12,13 @@ Make = Callable[..., Record]
 
 @pytest.fixture
 def make() -> Make:
-    def build(arm: str = "a", rung: int = 1, example: int | str = 0, correct: bool = True, seed: int = 0, **other: Any) -> Record:
+    def build(
+        arm: str = "a", rung: int = 1, example: int | str = 0, correct: bool = True, seed: int = 0, **other: Any
+    ) -> Record:
         usual: dict[str, Any] = {
-            "task": "toy", "split": "test", "difficulty": 0, "answer": "1 2", "reason": "" if correct else "row 1", "nfe": rung,
-            "scheduled_passes": rung, "sequential_depth": rung, "flops": 10 * rung, "events": {}, "run_key": "k",
+            "task": "toy", "split": "test", "difficulty": 0, "answer": "1 2", "reason": "" if correct else "row 1",
+            "nfe": rung, "scheduled_passes": rung, "sequential_depth": rung, "flops": 10 * rung, "events": {},
+            "run_key": "k",
         }  # fmt: skip
         return Record(arm=arm, rung=rung, example=str(example), correct=correct, seed=seed, **usual | other)
 

@@ -1,10 +1,22 @@
 """Comparisons on records small enough to count by hand, and what they refuse."""
 
 import random
+from itertools import pairwise
 
 import pytest
 
-from dlmreason.analysis.comparison import At, best_rung, by_difficulty, compare, errors_removed, falls, is_companion, points, table, winners
+from dlmreason.analysis.comparison import (
+    At,
+    best_rung,
+    by_difficulty,
+    compare,
+    errors_removed,
+    falls,
+    is_companion,
+    points,
+    table,
+    winners,
+)
 from dlmreason.analysis.records import RecordsError
 
 
@@ -14,9 +26,19 @@ def ladder(make, arm, right, **other):
 
 
 def test_points_are_means_of_what_was_spent(make):
-    records = [make(example=0, nfe=2, flops=10, correct=True, settled=True), make(example=1, nfe=4, flops=20, correct=False)]
+    records = [
+        make(example=0, nfe=2, flops=10, correct=True, settled=True),
+        make(example=1, nfe=4, flops=20, correct=False),
+    ]
     (point,) = points(table(records), "a")
-    assert (point["nfe"], point["flops"], point["n"], point["correct"], point["accuracy"], point["settled"]) == (3, 15, 2, 1, 0.5, 0.5)
+    assert (point["nfe"], point["flops"], point["n"], point["correct"], point["accuracy"], point["settled"]) == (
+        3,
+        15,
+        2,
+        1,
+        0.5,
+        0.5,
+    )
     assert point["low"] < 0.5 < point["high"]
 
 
@@ -36,7 +58,7 @@ def test_order_of_records_changes_no_number(make):
 
 
 def test_two_runs_of_one_point_are_refused(make):
-    with pytest.raises(RecordsError, match="run_key k and other.*own output folder"):
+    with pytest.raises(RecordsError, match=r"run_key k and other.*own output folder"):
         table([make(), make(run_key="other")])
 
 
@@ -61,7 +83,7 @@ def test_comparison_takes_shared_puzzles_and_seeds_only(make):
     found = compare(table(records), At("a", 1), At("b", 1))
     assert (found.puzzles, found.pairs, found.gain) == (5, 5, 0)
     with pytest.raises(RecordsError, match="share no puzzle"):
-        compare(table(records + [make("c", example="x")]), At("a", 1), At("c", 1))
+        compare(table([*records, make("c", example="x")]), At("a", 1), At("c", 1))
 
 
 def test_gain_is_second_minus_first(make):
@@ -161,7 +183,7 @@ def test_difficulty_bins_hold_every_puzzle_once(make):
     records = [make("a", rung, i, correct=i < 30, difficulty=i % 20) for rung in (1, 2) for i in range(60)]
     rows = by_difficulty(table(records))
     assert sum(row.puzzles for row in rows) == 60 and 2 <= len(rows) <= 4
-    assert all(low.high < high.low for low, high in zip(rows, rows[1:], strict=False))
+    assert all(low.high < high.low for low, high in pairwise(rows))
     assert sum(row.arms["a"]["correct"] for row in rows) == 30 and {row.arms["a"]["rung"] for row in rows} == {2}
     few = by_difficulty(table([make(example=i, difficulty=i % 2) for i in range(10)]))
     assert [(row.low, row.high, row.puzzles) for row in few] == [(0, 0, 5), (1, 1, 5)]

@@ -1,4 +1,4 @@
-"""The file of records: what is written is read back, and nothing that is torn, damaged or foreign passes for a record."""
+"""The file of records: what is written is read back, and nothing torn, damaged or foreign passes for a record."""
 
 import errno
 import gzip
@@ -18,7 +18,19 @@ from dlmreason.analysis import records
 from dlmreason.analysis.records import ForeignSchema, Record, RecordsError, Timing, Trace, Writer, decode, encode, read
 
 TIMING = Timing("a", None, 1.5, 10, 4, 99, None, "cpu", 1, "k")
-TRACE = Trace("a", "0", 0, 1, {"rows": 1}, [False], [2], None, ["x", "y", "?"], 2, [{"pass": 0, "changes": [[0, 1]], "quality": None, "score": None, "masked": 0}])
+TRACE = Trace(
+    "a",
+    "0",
+    0,
+    1,
+    {"rows": 1},
+    [False],
+    [2],
+    None,
+    ["x", "y", "?"],
+    2,
+    [{"pass": 0, "changes": [[0, 1]], "quality": None, "score": None, "masked": 0}],
+)
 
 
 def foreign(line: bytes) -> bytes:
@@ -36,7 +48,21 @@ def test_what_is_written_is_read_back(make, tmp_path):
 
 def test_a_mapping_is_a_trace(tmp_path):
     with Writer(tmp_path / "t.jsonl") as out:
-        out.append({"arm": "a", "example": "0", "seed": 0, "length": 1, "layout": {}, "given": [True], "start": [0], "gold": [0], "symbols": ["x"], "mask_id": 1, "frames": []})
+        out.append(
+            {
+                "arm": "a",
+                "example": "0",
+                "seed": 0,
+                "length": 1,
+                "layout": {},
+                "given": [True],
+                "start": [0],
+                "gold": [0],
+                "symbols": ["x"],
+                "mask_id": 1,
+                "frames": [],
+            }
+        )
         with pytest.raises(TypeError, match="colour"):
             out.append({"colour": "red"})
     assert read(tmp_path / "t.jsonl", Trace).items[0].given == [True]
@@ -110,7 +136,7 @@ def test_a_foreign_schema_is_reported_and_never_appended_to(make, tmp_path):
     found, problems = read(path, Record)
     assert len(found) == 1 and "foreign schema 2" in problems[0].reason
     before = path.read_bytes()
-    with pytest.raises(ForeignSchema, match=":2: foreign schema 2.*another folder"):
+    with pytest.raises(ForeignSchema, match=r":2: foreign schema 2.*another folder"):
         Writer(path)
     assert path.read_bytes() == before
 
@@ -198,17 +224,29 @@ def test_killed_while_writing_loses_nothing_that_was_acknowledged(tmp_path):
 
 
 def test_importing_records_is_light():
-    code = "import dlmreason.analysis.records, sys; print(sorted({'torch', 'numpy', 'scipy', 'hydra'} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    code = (
+        "import dlmreason.analysis.records, sys; print(sorted({'torch', 'numpy', 'scipy', 'hydra'} & set(sys.modules)))"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )
 
 
 def test_no_analysis_or_report_imports_what_is_heavy():
     package = Path(records.__file__).parents[1]
-    names = [f"{folder}.{path.stem}" for folder in ("analysis", "reports") for path in (package / folder).glob("*.py") if path.stem != "wandb_process"]
+    names = [
+        f"{folder}.{path.stem}"
+        for folder in ("analysis", "reports")
+        for path in (package / folder).glob("*.py")
+        if path.stem != "wandb_process"
+    ]
     assert len(names) > 10
     code = (
         "import importlib, sys\n"
         f"for name in {names!r}: importlib.import_module('dlmreason.' + name)\n"
-        "print(sorted({'torch', 'hydra', 'lightning', 'wandb', 'plotly', 'matplotlib', 'rich', 'scipy'} & set(sys.modules)))"
+        "print(sorted({'torch', 'hydra', 'lightning', 'wandb', 'plotly', 'matplotlib', 'rich', 'scipy'}"
+        " & set(sys.modules)))"
     )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+    )

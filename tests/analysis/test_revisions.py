@@ -5,7 +5,15 @@ import random
 from dlmreason.analysis.comparison import table
 from dlmreason.analysis.revisions import RULES, choose, revisions
 
-EVENTS = {"written": 10, "doubted": 6, "flipped": 4, "wrong_to_right": 2, "right_to_wrong": 1, "lateral": 1, "restored": 2}
+EVENTS = {
+    "written": 10,
+    "doubted": 6,
+    "flipped": 4,
+    "wrong_to_right": 2,
+    "right_to_wrong": 1,
+    "lateral": 1,
+    "restored": 2,
+}
 
 
 def test_rates_are_per_pass_really_made(make):
@@ -26,7 +34,9 @@ def test_an_arm_without_events_has_no_rows(make):
 
 
 def test_the_last_canvas_stands_beside_the_best(make):
-    records = [make("a", 1, i, True, events=EVENTS) for i in range(4)] + [make("a.last", 1, i, i < 1, events=EVENTS) for i in range(4)]
+    records = [make("a", 1, i, True, events=EVENTS) for i in range(4)] + [
+        make("a.last", 1, i, i < 1, events=EVENTS) for i in range(4)
+    ]
     (row,) = revisions(table(records), "a")
     assert row["accuracy"] == 1 and row["last"]["accuracy"] == 0.25
 
@@ -58,7 +68,9 @@ def test_filling_blanks_is_no_change_of_mind(make):
 
 
 def test_the_shortest_story_is_taken_and_the_order_of_records_does_not_matter(make):
-    records = [each for example, right in enumerate(["0001", "0011", "0011", "0111"]) for each in story(make, example, right)]
+    records = [
+        each for example, right in enumerate(["0001", "0011", "0011", "0111"]) for each in story(make, example, right)
+    ]
     found = choose(records, "a")
     assert found.choices[0].example == "1"
     assert all(choose(random.Random(i).sample(records, len(records)), "a") == found for i in range(5))

@@ -52,23 +52,34 @@ def test_sign_flip_of_single_seeds_is_exact_mcnemar(differences):
 @given(st.lists(st.integers(-3, 3), min_size=1, max_size=9))
 def test_sign_flip_is_the_share_of_all_flips_as_extreme(differences):
     total = abs(sum(differences))
-    flips = [abs(sum(s * d for s, d in zip(signs, differences, strict=True))) for signs in itertools.product((-1, 1), repeat=len(differences))]
+    flips = [
+        abs(sum(s * d for s, d in zip(signs, differences, strict=True)))
+        for signs in itertools.product((-1, 1), repeat=len(differences))
+    ]
     assert sign_flip(np.array(differences, dtype=np.int64)) == pytest.approx(np.mean([each >= total for each in flips]))
 
 
 def score_by_search(only_first, only_second, n, gain):
-    """The score statistic at `gain`, its nuisance share found by a numeric search over the likelihood instead of by formula."""
+    """The score statistic at `gain`, its nuisance share found by a search over the likelihood, not by formula."""
 
     def minus_log_likelihood(down):
         up, rest = down + gain, 1 - gain - 2 * down
-        return -(scipy.special.xlogy(only_second, up) + scipy.special.xlogy(only_first, down) + scipy.special.xlogy(n - only_first - only_second, rest))
+        return -(
+            scipy.special.xlogy(only_second, up)
+            + scipy.special.xlogy(only_first, down)
+            + scipy.special.xlogy(n - only_first - only_second, rest)
+        )
 
     low, high = max(0.0, -gain), (1 - gain) / 2
-    down = scipy.optimize.minimize_scalar(minus_log_likelihood, bounds=(low + 1e-12, high - 1e-12), method="bounded", options={"xatol": 1e-12}).x
+    down = scipy.optimize.minimize_scalar(
+        minus_log_likelihood, bounds=(low + 1e-12, high - 1e-12), method="bounded", options={"xatol": 1e-12}
+    ).x
     return (only_second - only_first - n * gain) / math.sqrt(n * (2 * down + gain - gain**2))
 
 
-@pytest.mark.parametrize(("only_first", "only_second", "n"), [(1, 9, 50), (5, 5, 40), (12, 30, 200), (3, 0, 60), (0, 20, 100)])
+@pytest.mark.parametrize(
+    ("only_first", "only_second", "n"), [(1, 9, 50), (5, 5, 40), (12, 30, 200), (3, 0, 60), (0, 20, 100)]
+)
 def test_tango_is_where_the_score_test_turns(only_first, only_second, n):
     low, high = tango(only_first, only_second, n)
     assert score_by_search(only_first, only_second, n, low) == pytest.approx(statistics.Z, abs=1e-3)
@@ -90,7 +101,9 @@ def test_tango_covers_where_a_bootstrap_is_a_point():
     n, down, up = 60, 0.02, 0.1
     covered = 0.0
     for only_first, only_second in itertools.product(range(12), range(25)):
-        chance = scipy.stats.multinomial.pmf([only_first, only_second, n - only_first - only_second], n, [down, up, 1 - down - up])
+        chance = scipy.stats.multinomial.pmf(
+            [only_first, only_second, n - only_first - only_second], n, [down, up, 1 - down - up]
+        )
         low, high = tango(only_first, only_second, n)
         covered += chance * (low <= up - down <= high)
     assert 0.93 < covered < 0.985

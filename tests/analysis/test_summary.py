@@ -35,19 +35,27 @@ def test_same_records_same_summary(make):
 
 def test_beating_losing_and_neither(make):
     assert "Changing one's mind beat starting over (restarts) at 64 passes: +35.0 points" in say(make)
-    assert "Changing one's mind lost to starting over (restarts) at 64 passes: -35.0 points" in say(make, mind=0.6, restarts=0.95)
+    assert "Changing one's mind lost to starting over (restarts) at 64 passes: -35.0 points" in say(
+        make, mind=0.6, restarts=0.95
+    )
     level = say(make, mind=0.61)
-    assert "Changing one's mind did not beat starting over (restarts) at 64 passes, nor lose to it: +1.0 points" in level
+    assert (
+        "Changing one's mind did not beat starting over (restarts) at 64 passes, nor lose to it: +1.0 points" in level
+    )
     assert "about" in level and "beat starting over (restarts) at 64 passes:" not in level
     assert "beat doubting at random" in say(make, mind=0.9)
 
 
 def test_no_difference_at_all_asks_for_no_number_of_puzzles(make):
-    assert "to settle" not in next(s for s in summary(run(make, mind=0.6))["sentences"] if "(restarts)" in s and "Changing" in s)
+    assert "to settle" not in next(
+        s for s in summary(run(make, mind=0.6))["sentences"] if "(restarts)" in s and "Changing" in s
+    )
 
 
 def test_the_winner_is_named_whoever_it_is(make):
-    assert say(make, thought=1.0, mind=0.5).startswith("At the highest budget, 64 passes, ar_thought is right most often: 100.0 %")
+    assert say(make, thought=1.0, mind=0.5).startswith(
+        "At the highest budget, 64 passes, ar_thought is right most often: 100.0 %"
+    )
     assert "change_of_mind is right most often" in say(make)
     assert "cannot be told from it" in say(make, mind=0.71)
     assert "Winner at each budget, in passes or what they buy: 1: confidence" in say(make)
@@ -55,9 +63,14 @@ def test_the_winner_is_named_whoever_it_is(make):
 
 def test_errors_removed_are_counted_from_the_best_rung_of_the_base(make):
     found = summary(run(make))["errors_removed"]
-    assert found["base"] == {"arm": "confidence", "rung": 1} and found["base_errors"] == 60 and found["other_errors"] == 5
+    assert (
+        found["base"] == {"arm": "confidence", "rung": 1} and found["base_errors"] == 60 and found["other_errors"] == 5
+    )
     text = say(make)
-    assert "change_of_mind at 64 passes removed 91.7 %" in text and "of the 60 errors that confidence at its best budget (1 pass) made" in text
+    assert (
+        "change_of_mind at 64 passes removed 91.7 %" in text
+        and "of the 60 errors that confidence at its best budget (1 pass) made" in text
+    )
     assert "made 70 errors where confidence" in say(make, mind=0.3)
 
 
@@ -68,17 +81,27 @@ def test_too_easy_is_said(make):
 
 def test_a_control_that_was_not_run_is_open(make):
     records = [each for each in run(make) if each.arm != "restarts"]
-    assert "restarts was not run on these puzzles, so whether changing one's mind beats starting over is open" in summary(records)["verdict"]
+    assert (
+        "restarts was not run on these puzzles, so whether changing one's mind beats starting over is open"
+        in summary(records)["verdict"]
+    )
 
 
 def test_a_control_with_other_puzzles_is_open(make):
-    records = [make(each.arm, each.rung, f"x{each.example}", each.correct) if each.arm == "restarts" else each for each in run(make)]
+    records = [
+        make(each.arm, each.rung, f"x{each.example}", each.correct) if each.arm == "restarts" else each
+        for each in run(make)
+    ]
     assert "restarts was not run on these puzzles" in summary(records)["verdict"]
 
 
 def test_other_claims_have_a_verdict_too(make):
     found = summary([make(arm, 1, i, i < share) for arm, share in (("x", 30), ("y", 80)) for i in range(100)])
-    assert "y is right most often" in found["verdict"] and "mind" not in found["verdict"] and found["errors_removed"] is None
+    assert (
+        "y is right most often" in found["verdict"]
+        and "mind" not in found["verdict"]
+        and found["errors_removed"] is None
+    )
 
 
 def test_one_arm_alone(make):
@@ -88,13 +111,18 @@ def test_one_arm_alone(make):
 def test_learning_is_printed_either_way(make):
     learning = {"ar_thought": {"half": 0.5, "full": 0.62}, "restarts": {"half": 0.5, "full": 0.5}}
     text = summary(run(make), learning=learning)["verdict"]
-    assert "ar_thought still rising: +12.0 points (50.0 % to 62.0 %)" in text and "restarts no longer rising: +0.0 points" in text
+    assert (
+        "ar_thought still rising: +12.0 points (50.0 % to 62.0 %)" in text
+        and "restarts no longer rising: +0.0 points" in text
+    )
 
 
 def test_harm_is_said(make):
     records = run(make) + [make("change_of_mind", 256, i, i < 60) for i in range(100)]
     found = summary(records)
-    assert "More budget harmed change_of_mind: from 64 passes to 256 passes it falls by -35.0 points" in found["verdict"]
+    assert (
+        "More budget harmed change_of_mind: from 64 passes to 256 passes it falls by -35.0 points" in found["verdict"]
+    )
     assert found["arms"]["change_of_mind"]["falls"] == 1
     assert "No arm falls" in say(make)
 

@@ -1,13 +1,15 @@
-"""A made-up run of six arms on 6x6 Sudoku, complete with events, companion curve, timings and traces. No model is involved."""
+"""A made-up run of six arms on 6x6 Sudoku, with events, companion curve, timings and traces. No model is involved."""
 
 import json
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dlmreason.analysis.records import Record, Timing, Trace, Writer
+from dlmreason.analysis.revisions import choose
 from dlmreason.analysis.summary import summary
 
 N, MASK, PASS_FLOPS = 6, 9, 16_500_000
@@ -24,7 +26,7 @@ def gold_grid(dice: random.Random) -> list[int]:
 
 
 def deliberate(arm: str, example: int) -> tuple[list[Record], Trace]:
-    """One row's walk: two cells a pass until full, then four doubted at a time; the best canvas by a noisy judge stands."""
+    """One row's walk: two cells a pass until full, then four doubted at a time; a noisy judge keeps the best canvas."""
     dice = random.Random(f"{arm}/{example}")
     puzzle = random.Random(example)
     gold = gold_grid(puzzle)
@@ -34,7 +36,9 @@ def deliberate(arm: str, example: int) -> tuple[list[Record], Trace]:
     canvas = [token if is_given else MASK for token, is_given in zip(gold, given, strict=True)]
     start, committed = list(canvas), [None if not g else t for g, t in zip(given, gold, strict=True)]
     answer, best_score = list(canvas), float("-inf")
-    counts = dict.fromkeys(("written", "doubted", "restored", "flipped", "wrong_to_right", "right_to_wrong", "lateral"), 0)
+    counts = dict.fromkeys(
+        ("written", "doubted", "restored", "flipped", "wrong_to_right", "right_to_wrong", "lateral"), 0
+    )
     frames: list[dict[str, Any]] = []
     answers: list[dict[str, Any]] = []
     records = []
@@ -62,7 +66,10 @@ def deliberate(arm: str, example: int) -> tuple[list[Record], Trace]:
             else:
                 wrong = sum(a != b for a, b in zip(canvas, gold, strict=True))
                 if wrong and arm == "change_of_mind":
-                    quality = [max(0, min(100, int(dice.gauss(92, 5) if a == b else dice.gauss(30, 14)))) for a, b in zip(canvas, gold, strict=True)]
+                    quality = [
+                        max(0, min(100, int(dice.gauss(92, 5) if a == b else dice.gauss(30, 14))))
+                        for a, b in zip(canvas, gold, strict=True)
+                    ]
                 else:
                     quality = [max(0, min(100, int(dice.gauss(90, 6)))) for _ in canvas]
                 score = -0.04 * wrong + dice.gauss(0, 0.03)
@@ -92,11 +99,14 @@ def deliberate(arm: str, example: int) -> tuple[list[Record], Trace]:
     return records, trace
 
 
-def record(arm: str, example: int, given: list[bool], rung: int, right: bool, spent: int, settled: bool, events: dict[str, int]) -> Record:
+def record(
+    arm: str, example: int, given: list[bool], rung: int, right: bool, spent: int, settled: bool, events: dict[str, int]
+) -> Record:
     return Record(
-        arm=arm, task="sudoku6x6", split="test", example=f"test/0/{example}", difficulty=(36 - sum(given)) // 2 - 9, rung=rung,
-        seed=0, answer="1 2 3", correct=right, reason="" if right else "row 2 holds 4 twice", nfe=min(spent, rung), scheduled_passes=rung,
-        sequential_depth=min(spent, rung), flops=min(spent, rung) * PASS_FLOPS, events=events, run_key=f"key-{arm}", settled=settled,
+        arm=arm, task="sudoku6x6", split="test", example=f"test/0/{example}", difficulty=(36 - sum(given)) // 2 - 9,
+        rung=rung, seed=0, answer="1 2 3", correct=right, reason="" if right else "row 2 holds 4 twice",
+        nfe=min(spent, rung), scheduled_passes=rung, sequential_depth=min(spent, rung),
+        flops=min(spent, rung) * PASS_FLOPS, events=events, run_key=f"key-{arm}", settled=settled,
     )  # fmt: skip
 
 
@@ -122,21 +132,33 @@ def make_run(folder: Path, puzzles: int = 200) -> Path:
                     traces.append(trace)
             else:
                 records += guess(arm, example)
-    from dlmreason.analysis.revisions import choose
-
     wanted = {choice.example for choice in choose(records, "change_of_mind").choices}
     with Writer(folder / "records.jsonl") as out:
         out.append_many(records)
     with Writer(folder / "traces.jsonl") as out:
         out.append_many(trace for trace in traces if trace.example in wanted)
     with Writer(folder / "timings.jsonl") as out:
-        out.append(Timing("change_of_mind", None, 81.5, puzzles, 50, 31_000, 310_000_000, "cpu", 2, "key-change_of_mind"))
+        out.append(
+            Timing("change_of_mind", None, 81.5, puzzles, 50, 31_000, 310_000_000, "cpu", 2, "key-change_of_mind")
+        )
     learning = {"change_of_mind": {"half": 0.41, "full": 0.52}, "ar_thought": {"half": 0.2, "full": 0.19}}
     (folder / "summary.json").write_text(json.dumps(summary(records, learning=learning)))
-    run = {"commit": "0123abc", "command": "python -m dlmreason.experiment experiment=demo", "seeds": [0], "machine": {"cores": 2}}
+    run = {
+        "commit": "0123abc",
+        "command": "python -m dlmreason.experiment experiment=demo",
+        "seeds": [0],
+        "machine": {"cores": 2},
+    }
     (folder / "run.json").write_text(json.dumps(run))
-    (folder / "config.yaml").write_text("name: demo\ntask:\n  size: 6\nlogger:\n  api_key: " + "0123456789abcdef" * 3 + "\n")
+    (folder / "config.yaml").write_text(
+        "name: demo\ntask:\n  size: 6\nlogger:\n  api_key: " + "0123456789abcdef" * 3 + "\n"
+    )
     return folder
+
+
+@pytest.fixture(scope="session")
+def build_run() -> Callable[..., Path]:
+    return make_run
 
 
 @pytest.fixture(scope="session")

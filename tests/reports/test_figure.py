@@ -2,6 +2,7 @@
 
 import json
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,7 @@ def test_labels_keep_their_order_and_distance(heights):
     placed = figure.apart(heights, 0.05)
     gap = min(0.05, 1 / max(1, len(heights) - 1))
     order = sorted(range(len(heights)), key=lambda i: (heights[i], i))
-    assert all(placed[b] - placed[a] >= gap - 1e-9 for a, b in zip(order, order[1:], strict=False))
+    assert all(placed[b] - placed[a] >= gap - 1e-9 for a, b in pairwise(order))
     assert all(-1e-9 <= each <= 1 + 1e-9 for each in placed)
 
 

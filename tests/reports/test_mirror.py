@@ -26,7 +26,9 @@ def stand_in(monkeypatch, tmp_path, script: str) -> None:
     path = tmp_path / "stand_in.py"
     path.write_text(script)
     really = subprocess.Popen
-    monkeypatch.setattr(mirror.subprocess, "Popen", lambda command, **options: really([sys.executable, str(path)], **options))
+    monkeypatch.setattr(
+        mirror.subprocess, "Popen", lambda command, **options: really([sys.executable, str(path)], **options)
+    )
 
 
 def inspect(folder: Path) -> list[dict]:
@@ -40,7 +42,9 @@ def test_everything_arrives_offline(run_folder, tmp_path, capsys):
     summary = json.loads((run_folder / "summary.json").read_text())
     page = tmp_path / "report.html"
     page.write_text("<p>hello")
-    out = Mirror("offline", name="demo", group="g", tags=["t"], folder=tmp_path, config={"seed": 3, "api_key": "x" * 40})
+    out = Mirror(
+        "offline", name="demo", group="g", tags=["t"], folder=tmp_path, config={"seed": 3, "api_key": "x" * 40}
+    )
     for step in (10, 20, 5, 15):  # a second model counts its updates from the start again
         out.log({"loss": step / 7}, step)
     out.report(summary, page)
@@ -49,7 +53,9 @@ def test_everything_arrives_offline(run_folder, tmp_path, capsys):
     assert capsys.readouterr().err == "", (tmp_path / "wandb" / "mirror.log").read_text()
     lines = inspect(tmp_path)
     items = [line["history"]["item"] for line in lines if line["type"] == "history"]
-    assert [(item["update"], item["loss"]) for item in items if "loss" in item] == [(step, step / 7) for step in (10, 20, 5, 15)]
+    assert [(item["update"], item["loss"]) for item in items if "loss" in item] == [
+        (step, step / 7) for step in (10, 20, 5, 15)
+    ]
     everything = json.dumps(lines)
     assert "x" * 40 not in everything and "(redacted)" in everything and summary["verdict"][:40] in everything
     assert any(line["type"] == "artifact" for line in lines)
@@ -126,21 +132,29 @@ def test_a_missing_program_or_folder_does_not_stop_the_run(monkeypatch, tmp_path
     assert capsys.readouterr().err.count("W&B is lost") == 2
 
 
+def helper_of(parent: int) -> int | None:
+    """The process that W&B starts beside itself."""
+    for children in Path(f"/proc/{parent}/task").glob("*/children"):
+        for pid in children.read_text().split():
+            try:
+                if "wandb-core" in Path(f"/proc/{pid}/cmdline").read_text():
+                    return int(pid)
+            except OSError:  # it ended meanwhile
+                continue
+    return None
+
+
+@pytest.mark.skipif(
+    not Path("/proc/self/task").exists(), reason="no /proc: the process that W&B starts cannot be found"
+)
 @pytest.mark.parametrize("victim", ["ours", "its helper"])
 def test_wandb_killed_under_way(victim, tmp_path, capsys):
     out = Mirror(folder=tmp_path)
     out.log({"a": 1.0}, 1)
-    helper = None
-    for _ in range(200):
-        children = [Path(each) for each in Path(f"/proc/{out._process.pid}/task").glob("*/children")] if Path("/proc/self").exists() else []
-        found = [pid for each in children for pid in each.read_text().split()]
-        if found:
-            helper = int(found[0])
-            break
-        time.sleep(0.05)
-    if helper is None:
-        pytest.skip("this system does not show the processes that W&B starts")
-    time.sleep(0.5)
+    deadline = time.monotonic() + 30
+    while (helper := helper_of(out._process.pid)) is None:
+        assert time.monotonic() < deadline, "W&B started no helper"
+        time.sleep(0.02)
     os.kill(out._process.pid if victim == "ours" else helper, signal.SIGKILL)
     for i in range(20):
         out.log({"a": float(i)}, i)

@@ -26,16 +26,31 @@ def test_known_shapes_go_wherever_they_stand(secret):
 def test_values_of_telling_names_go(name):
     secret = "correct horse battery"
     assert redact({"logger": {name: secret}}) == {"logger": {name: GONE}}
-    for text in (f"{name}=c0rrect-horse", f'{name}: "c0rrect-horse"', f"--{name}=c0rrect-horse --seed=1", f'{{"{name}": "c0rrect-horse"}}'):
+    for text in (
+        f"{name}=c0rrect-horse",
+        f'{name}: "c0rrect-horse"',
+        f"--{name}=c0rrect-horse --seed=1",
+        f'{{"{name}": "c0rrect-horse"}}',
+    ):
         assert "c0rrect-horse" not in redact_text(text)
 
 
 def test_a_password_in_an_address_goes():
-    assert "hunter2" not in redact_text("https://me:hunter2@example.org/x") and "example.org" in redact_text("https://me:hunter2@example.org/x")
+    assert "hunter2" not in redact_text("https://me:hunter2@example.org/x") and "example.org" in redact_text(
+        "https://me:hunter2@example.org/x"
+    )
 
 
 def test_ordinary_settings_stay():
-    plain = {"tokens": 5, "token": None, "max_tokens": "128", "name": "demo", "key": "abc", "sha256": "ab" * 32, "passes": [1, 2.5, True]}
+    plain = {
+        "tokens": 5,
+        "token": None,
+        "max_tokens": "128",
+        "name": "demo",
+        "key": "abc",
+        "sha256": "ab" * 32,
+        "passes": [1, 2.5, True],
+    }
     assert redact(plain) == plain
     text = "task: sudoku\nbudget.passes=1024\ntokens: 36\nmask_token: null\nmonkey: banana"
     assert redact_text(text) == text

@@ -22,7 +22,9 @@ def test_every_point_has_a_line_with_its_numbers(run_folder):
     for arm, content in summary["arms"].items():
         for point in content["points"]:
             assert any(
-                line.split()[0] == arm and line.split()[1] == f"{point['rung']:,}" and f"{100 * point['accuracy']:.1f} [" in line
+                line.split()[0] == arm
+                and line.split()[1] == f"{point['rung']:,}"
+                and f"{100 * point['accuracy']:.1f} [" in line
                 for line in text.splitlines()
             )
     assert text.rstrip().endswith(summary["sentences"][-1])

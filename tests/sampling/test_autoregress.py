@@ -1,5 +1,6 @@
 """Laws of autoregressive decoding: it is what the plain uncached loop would write, and nobody's company shows in it."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from dlmreason.compute.flops import causal_exact, chain_flops, forward_flops, pr
 from dlmreason.networks.transformer import Cache, Output, Shape, Transformer
 from dlmreason.sampling.autoregress import generate
 from dlmreason.sampling.chains import Batch, Chain, Prompt, Work
+from dlmreason.sampling.noise import Counter, fold
 
 torch.set_num_threads(1)
 
@@ -64,8 +66,14 @@ def prompts_of(count: int, lengths: tuple[int, ...] = (5, 17, 9, 16, 20)) -> lis
     return prompts
 
 
-def plain_greedy(network: Transformer, prompt: Prompt, thought: bool, limit: int) -> tuple[list[int], float, float]:
-    """The text-book loop: the whole text is read anew for every token, one chain at a time."""
+def plain(
+    network: Transformer, prompt: Prompt, thought: bool, choose: Callable[[Tensor, int], Tensor]
+) -> tuple[list[int], float, float]:
+    """The text-book loop: the whole text is read anew for every token, one chain at a time.
+
+    choose: (log-probabilities [V], tokens written so far) -> the next token.
+    """
+    limit = THOUGHT["max_tokens"] if thought else len(ANSWER)
     tokens, features = list(prompt.tokens), [list(row) for row in prompt.features]
     written: list[int] = []
     answer_at = None if thought else 0
@@ -74,7 +82,7 @@ def plain_greedy(network: Transformer, prompt: Prompt, thought: bool, limit: int
         with torch.inference_mode():
             output = network(torch.tensor([tokens]), torch.tensor([features]))
         log_probs = output.logits[0, -1].double().log_softmax(-1)
-        token = int(log_probs.argmax())
+        token = int(choose(log_probs, len(written)))
         log_prob += float(log_probs[token])
         features.append([0, 0] if answer_at is None else list(ANSWER[len(written) - answer_at]))
         tokens.append(token)
@@ -98,7 +106,7 @@ def test_greedy_text_is_that_of_the_uncached_loop(positions: str, thought: bool)
         prompts = prompts_of(9)
         settings = {**THOUGHT, "chains": 1, "temperature": 0.0, "thought": thought}
         for chain in generate(network, prompts, **settings):
-            written, log_prob, judged = plain_greedy(network, prompts[chain.prompt], thought, 30 if thought else 4)
+            written, log_prob, judged = plain(network, prompts[chain.prompt], thought, lambda said, _: said.argmax())
             assert list(chain.tokens) == written
             assert chain.log_prob == pytest.approx(log_prob, abs=1e-10)
             finished += chain.finished
@@ -106,6 +114,24 @@ def test_greedy_text_is_that_of_the_uncached_loop(positions: str, thought: bool)
                 assert chain.quality == pytest.approx(judged, abs=1e-10)
                 assert list(chain.answer) == written[-4:]
     assert finished > 5, "a comparison of chains that never write an answer would say little"
+
+
+@pytest.mark.parametrize("temperature", [0.5, 1.0, 1.7])
+def test_sampled_text_is_that_of_the_uncached_loop(temperature: float) -> None:
+    """Token t of chain c is drawn with the noise of (seed, prompt and chain, t), whatever the row and the position."""
+    network = network_of(0, torch.float64)
+    prompts = prompts_of(4)
+    for chain in generate(network, prompts, **{**THOUGHT, "temperature": temperature}):
+        prompt = prompts[chain.prompt]
+        key = fold(torch.tensor([prompt.id]), chain.number)
+
+        def draw(said: Tensor, index: int, key: Tensor = key) -> Tensor:
+            noise = Counter(THOUGHT["seed"], key, torch.tensor([index]))
+            return noise.draw((said / temperature).log_softmax(-1)[None], "token")
+
+        written, log_prob, _ = plain(network, prompt, True, draw)
+        assert list(chain.tokens) == written
+        assert chain.log_prob == pytest.approx(log_prob, abs=1e-10), "of the network itself, not of the tempered law"
 
 
 def company(network: Transformer, prompts: list[Prompt], **changes: Any) -> dict[tuple[int, int], Chain]:

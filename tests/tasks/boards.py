@@ -1,6 +1,7 @@
 """Slow and plain twins of what the Sudoku task computes: written from the rules alone, sharing no code with it."""
 
 from collections.abc import Iterator
+from functools import cache
 from itertools import permutations, product
 
 BOXES = {4: (2, 2), 6: (2, 3), 9: (3, 3)}
@@ -33,6 +34,7 @@ def is_right(size: int, puzzle: list[int], grid: list[int]) -> bool:
     )
 
 
+@cache
 def grids_4x4() -> list[tuple[int, ...]]:
     rows = list(permutations(range(1, 5)))
     return [sum(each, ()) for each in product(rows, repeat=4) if is_right(4, [0] * 16, list(sum(each, ())))]
@@ -75,7 +77,9 @@ def singles(size: int, board: list[int]) -> list[int] | None:
                 return None
         for unit in units(size):
             for digit in range(1, size + 1):
-                if not any(board[cell] == digit or (not board[cell] and digit in options(size, board, cell)) for cell in unit):
+                if not any(
+                    board[cell] == digit or (not board[cell] and digit in options(size, board, cell)) for cell in unit
+                ):
                     return None
         found = next(
             (

@@ -4,7 +4,13 @@ from dlmreason.tasks.example import SPLITS, FileError, example_seed, mix, random
 
 
 def test_a_seed_belongs_to_one_item():
-    keys = [(task, split, seed, index) for task in ("a", "a/b") for split in SPLITS for seed in range(3) for index in range(50)]
+    keys = [
+        (task, split, seed, index)
+        for task in ("a", "a/b")
+        for split in SPLITS
+        for seed in range(3)
+        for index in range(50)
+    ]
     assert len({example_seed(*key) for key in keys}) == len(keys)
     assert example_seed("a", "test", 1, 0) != example_seed("a", "test", 0, 1)  # no seed is another one shifted
 

@@ -66,7 +66,9 @@ def test_uniqueness_agrees_with_a_sat_solver(size, clues):
 
 def test_difficulty_is_that_of_the_plain_solver():
     puzzles = random_puzzles(some_grids(6, 30), 8 + np.arange(30) % 8, seed=2)
-    puzzles = np.concatenate([puzzles, dig(some_grids(6, 30), random_orders(3, 30, 36), np.zeros(30, int), geometry(6))])
+    puzzles = np.concatenate(
+        [puzzles, dig(some_grids(6, 30), random_orders(3, 30, 36), np.zeros(30, int), geometry(6))]
+    )
     found = solved(puzzles, 6, limit=2)
     plain = [guesses(6, puzzle.tolist()) for puzzle in puzzles]
     assert found.solutions.tolist() == [each[0] for each in plain]

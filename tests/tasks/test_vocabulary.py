@@ -22,7 +22,9 @@ def test_ids_come_in_the_order_of_the_contract():
     assert (DIGITS.marker_id, DIGITS.pad_id, DIGITS.eos_id, DIGITS.mask_id, DIGITS.size) == (5, 6, 7, 10, 11)
 
 
-@pytest.mark.parametrize(("text", "place", "symbol"), [("1 2 x", 3, "'x'"), ("1  2", 2, "''"), (" 1", 1, "''"), ("12", 1, "'12'")])
+@pytest.mark.parametrize(
+    ("text", "place", "symbol"), [("1 2 x", 3, "'x'"), ("1  2", 2, "''"), (" 1", 1, "''"), ("12", 1, "'12'")]
+)
 def test_an_unknown_symbol_is_named_with_its_place(text, place, symbol):
     with pytest.raises(ValueError, match=f"symbol {place} of the text is {symbol}"):
         DIGITS.encode(text)

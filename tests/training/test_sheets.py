@@ -73,7 +73,7 @@ def test_examples_that_cannot_be_trained_on_are_refused_by_name() -> None:
     with pytest.raises(ValueError, match="no example to train on"):
         Sheets.stack([], pad_id=7, mask_id=9)
     good = Sheets.stack([lying(4, 2, 2)], pad_id=7, mask_id=9)
-    with pytest.raises(ValueError, match="part of sheets.editable"):
+    with pytest.raises(ValueError, match=r"part of sheets\.editable"):
         replace(good, judged=~good.editable)
     with pytest.raises(ValueError, match="names 2 examples of 1"):
         replace(good, ids=("a", "b"))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from dlmreason.diffusion.objectives import MaskedDiffusion, NextToken, Staged
+from dlmreason.diffusion.objectives import MaskedDiffusion, Staged
 from dlmreason.diffusion.quality import quality_later
 from dlmreason.networks.transformer import Shape, Transformer
 from dlmreason.training.fit import Entry, Fitted, Log, fit
@@ -22,7 +22,7 @@ UPDATES = 24  # with 22 examples in batches of 4 a shuffle lasts 5 1/2 updates
 MASK = DIGITS
 
 
-def network(attention: str = "bidirectional") -> Transformer:
+def network(attention: str = "bidirectional", width: int = 16) -> Transformer:
     torch.manual_seed(5)
     return Transformer(
         Shape(
@@ -30,7 +30,7 @@ def network(attention: str = "bidirectional") -> Transformer:
             length=LENGTH,
             feature_sizes=(LENGTH + 1,),
             num_layers=1,
-            width=16,
+            width=width,
             num_heads=2,
             attention=attention,
             quality=True,
@@ -46,8 +46,8 @@ def sheets(rows: int = ROWS, seed: int = 0) -> Sheets:
     return Sheets(tokens, answer, places, answer, MASK, [f"train/0/{row}" for row in range(rows)])
 
 
-def objective(arm: str = "masked") -> Staged:
-    return quality_later(MaskedDiffusion(weighting="none") if arm == "masked" else NextToken(), start=0.5)
+def objective() -> Staged:
+    return quality_later(MaskedDiffusion(weighting="none"), start=0.5)
 
 
 def settings(**changes: object) -> Settings:
