@@ -8,10 +8,12 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import torch
+import yaml
 
 from dlmreason import launch
 from dlmreason.canvas import Policy
@@ -19,9 +21,11 @@ from dlmreason.compute.flops import pass_flops, training_flops
 from dlmreason.diffusion.objectives import Objective, Staged
 from dlmreason.evaluation.autoregressive import AutoregressiveArm
 from dlmreason.evaluation.diffusion import DiffusionArm
+from dlmreason.launch_rules import shown, walk
 from dlmreason.networks.checkpoint import WEIGHTS, load
 from dlmreason.networks.transformer import Denoise, Shape, Transformer
 from dlmreason.policies.facts import check_sound
+from dlmreason.reports.redaction import redact
 from dlmreason.tasks.example import FileError, PuzzleError
 from dlmreason.tasks.task import Task
 from dlmreason.training.settings import Settings as Trainer
@@ -139,6 +143,24 @@ def _model(
     key = digest(plain, settings["network"], trained, updates, settings["seed"], settings["threads"], _data(task))
     return Model(name, kind, thought, shape, objective, updates, length, trainer, key)
 
+
+def changed(folder: Path, settings: Mapping[str, Any]) -> str:
+    """What differs between the settings that an output folder was made with and these, in words, for a refusal."""
+    try:
+        before = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError):
+        before = None
+    if not isinstance(before, dict):
+        return "its config.yaml cannot be read"
+    old, new = (dict(walk(each)) for each in (before, redact(dict(settings))))
+    keys = [key for key in old | new if not any(fnmatchcase(key, pattern) for pattern in _SAYS_NOTHING)]
+    pairs = [(key, shown(old.get(key)), shown(new.get(key))) for key in keys if not isinstance((old | new)[key], dict)]
+    words = [f"{key}={was} there and {now} here" for key, was, now in pairs if was != now]
+    return ", ".join(words) or "its settings are the same, so its data or weights are not"
+
+
+_SAYS_NOTHING = ("name", "output", "title", "primary", "logger.*", "budget.passes", "budget.rungs", "budget.examples", "budget.traces")
+"""Settings that may change between two runs into one folder."""
 
 _INDIFFERENT = ("checkpoint_every", "keep", "log_every", "snapshots")
 

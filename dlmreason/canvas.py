@@ -1,8 +1,8 @@
 """The types that a denoiser, a policy and the sampler share.
 
-This file decides what one denoising pass reads, what it says, and what a policy answers. It knows no network, no task, no
-schedule and no sampler; everything of ours may import it, and it imports torch only. Shape letters: B rows, L positions,
-V tokens of the vocabulary, F feature columns.
+This file decides what one denoising pass reads, what it says, and what a policy answers. It knows no network, no task,
+no schedule and no sampler; everything of ours may import it, and it imports torch only. Shape letters: B rows, L
+positions, V tokens of the vocabulary, F feature columns.
 """
 
 from collections.abc import Callable
@@ -34,7 +34,9 @@ class Reading(NamedTuple):
 
     of: Ask
     logits: Tensor  # [B, L, V]
-    quality: Tensor | None  # [B, L] in (0, 1), the chance that the token now there is right; None without a quality head
+    quality: (
+        Tensor | None
+    )  # [B, L] in (0, 1), the chance that the token now there is right; None without a quality head
     carry: Any  # as in Ask
 
 
@@ -55,7 +57,8 @@ class Canvas(NamedTuple):
 class Clock(NamedTuple):
     """A row's own pass, and how many it will have. A policy that is anytime is handed `total=None`."""
 
-    index: Tensor  # [B] int64, the pass that was just made; -1 before the first
+    # A design name; that it hides tuple.index hurts nobody.
+    index: Tensor  # type: ignore[assignment]  # [B] int64, the pass that was just made; -1 before the first
     total: int | None
 
 
@@ -73,7 +76,8 @@ class Move(NamedTuple):
 class Noise(Protocol):
     """Random verbs, each a pure function of (seed, example id, pass, stream, position).
 
-    The streams are the closed list `dlmreason.sampling.noise.STREAMS`; two draws of one policy on one pass must not share one.
+    The streams are the closed list `dlmreason.sampling.noise.STREAMS`; two draws of one policy on one pass must not
+    share one.
     """
 
     def coin(self, chance: Tensor, stream: str) -> Tensor:
@@ -85,15 +89,17 @@ class Noise(Protocol):
         ...
 
     def rank(self, score: Tensor, stream: str) -> Tensor:
-        """A Plackett-Luce order by `score` [B, L]. Returns [B, L] int64, each position's place, 0 first; -inf comes last."""
+        """A Plackett-Luce order by `score` [B, L]. Returns [B, L] int64, each position's place, 0 first; -inf comes
+        last."""
         ...
 
     def first(self, hazard: Tensor, kind: Tensor, since: Tensor, stream: str) -> Tensor:
         """The pass of each position's next event.
 
-        hazard: [K, T] float64, for each kind of position the chance of the event at pass t given none before.  kind: [B, L]
-        int64 in -1..K-1, -1 has no events.  since: [B, L] int64, the first pass at which it may come.  Returns [B, L] int64 in
-        since..T, T where it never comes. A table by kind, not by position, so that 100,000 passes cost 2 x 100,000 numbers.
+        hazard: [K, T] float64, for each kind of position the chance of the event at pass t given none before.  kind:
+        [B, L] int64 in -1..K-1, -1 has no events.  since: [B, L] int64, the first pass at which it may come.  Returns
+        [B, L] int64 in since..T, T where it never comes. A table by kind, not by position, so that 100,000 passes cost
+        2 x 100,000 numbers.
         """
         ...
 
@@ -125,8 +131,13 @@ class Denoiser(Protocol):
     `features` [B, L, F] are the task's given ids per position; they belong to the row, no policy sees or changes them.
     """
 
-    mask_id: int
-    uses_level: bool
+    @property
+    def mask_id(self) -> int: ...
+
+    @property
+    def uses_level(self) -> bool:
+        """False: the noise level of an Ask is not read."""
+        ...
 
     def first_carry(self, rows: int) -> Any:
         """The carry before the first pass: zeros, or ()."""
@@ -136,7 +147,8 @@ class Denoiser(Protocol):
 
 
 Score = Callable[[Canvas, Reading, Tensor], Tensor]
-"""(canvas, reading, answer [B, L]) -> [B] float64; -inf where this reading does not judge this answer. Costs nothing."""
+"""(canvas, reading, answer [B, L]) -> [B] float64; -inf where this reading does not judge this answer. Costs
+nothing."""
 
 
 def rows_like(where: Tensor, other: Tensor) -> Tensor:
@@ -145,7 +157,8 @@ def rows_like(where: Tensor, other: Tensor) -> Tensor:
 
 
 def choose(where: Tensor, yes: Tree, no: Tree) -> Tree:
-    """Row by row `yes` or `no`, for any two pytrees of one structure. Selects, never multiplies: padding may hold NaN."""
+    """Row by row `yes` or `no`, for any two pytrees of one structure. Selects, never multiplies: padding may hold
+    NaN."""
     return tree_map(lambda a, b: torch.where(rows_like(where, a), a, b), yes, no)
 
 

@@ -4,6 +4,7 @@ This file decides the order of work around an evaluation: what is recorded alrea
 line, the timing. What an arm does belongs to `evaluation`.
 """
 
+import json
 import resource
 import sys
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dlmreason import launch
+from dlmreason.report import json_of, report, write
 
 
 def answered(
@@ -21,19 +23,23 @@ def answered(
     Raises: BadInput where the folder's records of this arm are of another run.
     """
     from dlmreason.analysis.records import Record, Timing, Writer, read
-    from dlmreason.assembly import ladder_of
+    from dlmreason.assembly import changed, ladder_of
     from dlmreason.evaluation.diffusion import DiffusionArm
-    from dlmreason.evaluation.evaluate import Plan, belongs, evaluate, unfinished
+    from dlmreason.evaluation.evaluate import Plan, belongs, evaluate, unaffordable, unfinished
     from dlmreason.evaluation.snapshot import Snapshot
     from dlmreason.progress import Progress
 
     budget, seed = settings["budget"], settings["seed"]
-    plan = Plan(name, task, budget["split"], examples, ladder_of(budget), seed, key)
-    path = folder / "records.jsonl"
+    passing = isinstance(arm, DiffusionArm)
+    plan = Plan(name, task, budget["split"], examples, ladder_of(budget), seed, key, arm.variants, every_rung=passing)
+    path, beyond_path = folder / "records.jsonl", folder / "snapshots" / f"{name}-{seed}.beyond.json"
+    beyond = json_of(beyond_path).get(key, {})
     with Writer(path, launch.say) as writer:
         known = [record for record in read(path, Record).items if belongs(record, name) and record.seed == seed]
-        with launch.refused(f"arms.{name}", ValueError):
-            left = unfinished(plan, known)
+        try:
+            left = unfinished(plan, known, beyond)
+        except ValueError as error:
+            raise launch.BadInput(f"arms.{name}: {error} ({changed(folder, settings)})") from error
         if not left:
             launch.say(f"{name}: all {len(examples)} examples are answered")
             return
@@ -42,13 +48,16 @@ def answered(
             def shown(done: int, right: int) -> None:
                 progress.advance(note=f"{right} of {done} right")
 
-            if isinstance(arm, DiffusionArm):
+            if passing:
                 snapshot = Snapshot(folder / "snapshots" / f"{name}-{seed}.pt", key, report=launch.say)
                 attempts = arm.attempts(left, plan.ladder, seed, snapshot)
             else:
                 attempts = arm.attempts(left, plan.ladder, seed)
             seconds = evaluate(plan, attempts, writer, known, shown)
-    passes = arm.meter.calls if isinstance(arm, DiffusionArm) else 0
+    if out_of_reach := unaffordable(plan, read(path, Record).items):
+        beyond_path.parent.mkdir(exist_ok=True)
+        write(beyond_path, json.dumps({key: beyond | dict.fromkeys(out_of_reach, plan.ladder[-1])}))
+    passes = arm.meter.calls if passing else 0
     with Writer(folder / "timings.jsonl", launch.say) as timings:
         timings.append(
             Timing(
@@ -90,7 +99,6 @@ def main(settings: launch.Settings) -> int:
     from dlmreason import assembly
     from dlmreason.experiment import describe, keep_traces
     from dlmreason.networks.checkpoint import CheckpointError
-    from dlmreason.report import report
 
     with launch.refused("checkpoint", CheckpointError):
         made, about = assembly.loaded(Path(settings["checkpoint"]))
@@ -115,9 +123,10 @@ def main(settings: launch.Settings) -> int:
     arms = {name: assembly.arm_of(name, settings, task, ready, policies[name], device)}
     folder = Path(settings["output"])
     with launch.locked(folder):
-        describe(folder, settings)
+        describe(folder, settings, first=True)
         key = assembly.run_key(name, settings, task, ready, device)
         answered(name, arms[name], task, settings, key, folder, examples)
+        describe(folder, settings)
         keep_traces(folder, settings, task, arms, examples)
         report(folder)
     launch.say(f"report: {folder / 'report.html'}")

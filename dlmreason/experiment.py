@@ -5,7 +5,6 @@ again it does nothing twice, interrupted it goes on. This file decides the order
 """
 
 import json
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 from dlmreason import launch
 from dlmreason.evaluate import answered, examples_of
-from dlmreason.report import report
+from dlmreason.report import json_of, report, write
 from dlmreason.train import trained
 
 
@@ -36,7 +35,7 @@ def main(settings: launch.Settings) -> int:
     examples = examples_of(task, settings)
     folder = Path(settings["output"])
     with launch.locked(folder):
-        describe(folder, settings)
+        describe(folder, settings, first=True)
         mirror = Mirror(
             settings["logger"]["mode"],
             project=settings["logger"]["project"],
@@ -57,6 +56,7 @@ def main(settings: launch.Settings) -> int:
             for name, arm in arms.items():
                 key = assembly.run_key(name, settings, task, ready, device)
                 answered(name, arm, task, settings, key, folder, examples)
+            describe(folder, settings)
             keep_traces(folder, settings, task, arms, examples)
             found = report(folder)
             mirror.report(found, folder / "report.html")
@@ -81,13 +81,19 @@ def _one_policy(settings: launch.Settings) -> launch.Settings:
     return settings | {"arms": {policy["name"]: first | {"policy": policy}} | kept, "primary": policy["name"]}
 
 
-def describe(folder: Path, settings: Mapping[str, Any]) -> None:
-    """Writes what is run into the folder: config.yaml, and run.json with versions, commit and machine."""
+def describe(folder: Path, settings: Mapping[str, Any], *, first: bool = False) -> None:
+    """Writes what is run into the folder: config.yaml, and run.json with versions, commit and machine.
+
+    first: only where nothing is written yet. A folder keeps its description until it is known that these settings may add to
+    it, and for as long as they add nothing.
+    """
     import yaml
 
     from dlmreason.reports.redaction import redact
 
-    config = yaml.safe_dump(redact(dict(settings)), sort_keys=False, allow_unicode=True)
+    config, path = yaml.safe_dump(redact(dict(settings)), sort_keys=False, allow_unicode=True), folder / "config.yaml"
+    if path.exists() and (first or path.read_text(encoding="utf-8") == config):
+        return
     run = {
         "name": settings["name"],
         "title": settings.get("title") or settings["name"],
@@ -96,10 +102,8 @@ def describe(folder: Path, settings: Mapping[str, Any]) -> None:
         "task": settings["task"],
         **launch.provenance(),
     }
-    for name, text in (("config.yaml", config), ("run.json", json.dumps(run, indent=1, default=str) + "\n")):
-        beside = folder / f"{name}.part"
-        beside.write_text(text, encoding="utf-8")
-        os.replace(beside, folder / name)
+    write(folder / "run.json", json.dumps(run, indent=1, default=str) + "\n")
+    write(path, config)
 
 
 def metrics_log(folder: Path, mirror: Any = None) -> Callable[[str, dict[str, float]], None]:
@@ -112,9 +116,9 @@ def metrics_log(folder: Path, mirror: Any = None) -> Callable[[str, dict[str, fl
         path = folder / "metrics" / f"{model}.jsonl"
         path.parent.mkdir(parents=True, exist_ok=True)
         before = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-        kept = [line for line in before if line.startswith("{") and _update(line) < entry["update"] or _other(line, entry)]
+        kept = [line for line in before if _stays(json.loads(line), entry)]
         lines = [*kept, json.dumps({"step": entry["update"], **entry})]
-        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        write(path, "\n".join(lines) + "\n")
         if mirror is not None:
             values = {f"{model}/{key}": value for key, value in entry.items() if key != "update"}
             mirror.log(values, int(entry["update"]))
@@ -122,15 +126,11 @@ def metrics_log(folder: Path, mirror: Any = None) -> Callable[[str, dict[str, fl
     return log
 
 
-def _update(line: str) -> float:
-    update = json.loads(line).get("update", -1)
-    return float(update)
-
-
-def _other(line: str, entry: Mapping[str, float]) -> bool:
-    """Whether a line is of the same update but tells of something else, as validation does beside the losses."""
-    old = json.loads(line)
-    return bool(old.get("update") == entry["update"] and old.keys() - {"step"} != set(entry))
+def _stays(old: Mapping[str, float], entry: Mapping[str, float]) -> bool:
+    """Whether an entry is of an earlier update, or tells of something else, as validation does beside the losses."""
+    if old["update"] == entry["update"]:
+        return old.keys() - {"step"} != set(entry)
+    return old["update"] < entry["update"]
 
 
 def keep_traces(
@@ -142,25 +142,26 @@ def keep_traces(
     """
     from dlmreason.analysis.records import Record, Trace, Writer, read
     from dlmreason.analysis.revisions import choose
-    from dlmreason.assembly import ladder_of
+    from dlmreason.assembly import digest, ladder_of
     from dlmreason.evaluation.diffusion import DiffusionArm
 
     diffusion = {name: arm for name, arm in arms.items() if isinstance(arm, DiffusionArm)}
     revising = [name for name, arm in diffusion.items() if arm.revises]
-    name = settings.get("primary") or (revising or list(diffusion) or [None])[0]
+    name = settings.get("primary") or next(iter(revising or diffusion), None)
     if name not in diffusion or settings["budget"]["traces"] == 0:
         return
     arm, seed = diffusion[name], settings["seed"]
-    records = [record for record in read(folder / "records.jsonl", Record).items if record.seed == seed]
+    by_id, passes = {example.id: example for example in examples}, ladder_of(settings["budget"])[-1]
+    known = [record for record in read(folder / "records.jsonl", Record).items if record.seed == seed]
+    records = [record for record in known if record.example in by_id and record.rung <= passes]
     chosen = choose(records, name).choices[: settings["budget"]["traces"]]
-    path = folder / "traces.jsonl"
-    have = {(trace.arm, trace.example) for trace in read(path, Trace).items} if path.exists() else set()
-    wanted = {choice.example for choice in chosen}
-    if {(name, example) for example in wanted} == have:
+    path, done = folder / "traces.jsonl", folder / "snapshots" / "traces.json"
+    wanted = sorted(choice.example for choice in chosen)
+    key = digest(name, wanted, passes, sorted({record.run_key for record in records if record.arm == name}), seed)
+    if path.exists() and json_of(done).get("key") == key:
         return
     launch.say(f"{name}: walking {len(wanted)} puzzles again for the trace player")
-    by_id = {example.id: example for example in examples}
-    stories = arm.traces([by_id[example] for example in wanted], ladder_of(settings["budget"])[-1], seed)
+    stories = arm.traces([by_id[example] for example in wanted], passes, seed)
     vocabulary, layout = task.vocabulary(False), task.layout
     path.unlink(missing_ok=True)
     with Writer(path, launch.say) as writer:
@@ -184,6 +185,8 @@ def keep_traces(
                     answers=story.answers,
                 )
             )
+    done.parent.mkdir(exist_ok=True)
+    write(done, json.dumps({"key": key}))
 
 
 if __name__ == "__main__":

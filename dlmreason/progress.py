@@ -1,7 +1,7 @@
 """Shows a person how far a long piece of work is: a rate and a time left.
 
-On a terminal one line that is rewritten; elsewhere a plain line now and then, so that a log stays readable. It knows nothing of
-the work.
+On a terminal one line that is rewritten; elsewhere a plain line now and then, so that a log stays readable. It knows
+nothing of the work.
 """
 
 import sys

@@ -30,11 +30,11 @@ def report(folder: Path, show: bool = True) -> dict[str, Any]:
         launch.say(f"left out: {problem}")
     if not contents.items:
         raise launch.BadInput(f"{paths[0]}: holds no usable record")
-    run = _json(folder / "run.json")
+    run = json_of(folder / "run.json")
     with launch.refused(str(paths[0]), RecordsError):
         found = summary(contents.items, mind=run.get("primary") or "change_of_mind", learning=_learning(folder))
-    _write(folder / "summary.json", json.dumps(found, indent=1, sort_keys=True) + "\n")
-    _write(folder / "table.md", tables.markdown(found))
+    write(folder / "summary.json", json.dumps(found, indent=1, sort_keys=True) + "\n")
+    write(folder / "table.md", tables.markdown(found))
     figure.svg(found, folder / "figure.svg")
     page.write(folder)
     if show:
@@ -45,11 +45,12 @@ def report(folder: Path, show: bool = True) -> dict[str, Any]:
 def _learning(folder: Path) -> dict[str, Mapping[str, float]]:
     """Of each model, its validation accuracy at half and at full training."""
     models = sorted((folder / "models").glob("*/description.json"))
-    found = {path.parent.name: _json(path).get("extra", {}).get("learning", {}) for path in models}
+    found = {path.parent.name: json_of(path).get("extra", {}).get("learning", {}) for path in models}
     return {name: shares for name, shares in found.items() if {"half", "full"} <= shares.keys()}
 
 
-def _json(path: Path) -> dict[str, Any]:
+def json_of(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; empty where there is none."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -57,8 +58,8 @@ def _json(path: Path) -> dict[str, Any]:
     return content if isinstance(content, dict) else {}
 
 
-def _write(path: Path, text: str) -> None:
-    """Whole or not at all."""
+def write(path: Path, text: str) -> None:
+    """Puts `text` at `path` whole or not at all."""
     beside = path.with_name(path.name + ".part")
     beside.write_text(text, encoding="utf-8")
     os.replace(beside, path)

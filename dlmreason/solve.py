@@ -42,7 +42,9 @@ class Solver:
         if trained.kind != "diffusion":
             raise ValueError(f"{folder} holds an autoregressive model, which has no passes: give a diffusion model's folder")
         self.trained = trained
-        self.task = assembly.task_of({"task": about["task"]["settings"] | {"file": None}, "trusted": []})
+        settings = about["task"]["settings"]
+        without_file = {key: None if key == "file" else value for key, value in settings.items()}
+        self.task = assembly.task_of({"task": without_file, "trusted": []})
 
     def solve(self, puzzle: str, passes: int = 1024, policy: Any = None, seed: int = 0, watch: TextIO | None = None) -> Solution:
         """Answers one puzzle. policy: `change_of_mind` by default.  watch: where to show the passes as they are made.
@@ -116,7 +118,7 @@ def main(settings: launch.Settings) -> int:
         solver = load(settings["checkpoint"])
     policy = policy_of(settings["policy"], "policy", quality=solver.trained.network.shape.quality)
     with launch.refused("puzzle", ValueError):
-        solution = solver.solve(settings["puzzle"], settings["budget"]["passes"], policy, settings["seed"], sys.stdout)
+        solution = solver.solve(str(settings["puzzle"]), settings["budget"]["passes"], policy, settings["seed"], sys.stdout)
     print(f"\n{solution}")
     return 0
 

@@ -22,7 +22,7 @@ def trained(
 
     Raises: BadInput for a checkpoint of another training; training.interrupts.Interrupted.
     """
-    from dlmreason.assembly import loaded
+    from dlmreason.assembly import changed, loaded
     from dlmreason.networks.checkpoint import CheckpointError, save
 
     place = folder / "models" / model.name
@@ -34,8 +34,8 @@ def trained(
     else:
         if about["extra"]["key"] != model.key:
             raise launch.BadInput(
-                f"{place} holds a model of another training (key {about['extra']['key']}, these settings make {model.key}): "
-                "give another name= or output=, or remove that folder"
+                f"{place} holds a model of another training ({changed(folder, settings)}): give another name= or output=, "
+                "or remove that folder"
             )
         launch.say(f"{model.name}: trained before, {place}")
         return made
@@ -160,12 +160,13 @@ def main(settings: launch.Settings) -> int:
     models = assembly.models_of(settings, task)
     folder = Path(settings["output"])
     with launch.locked(folder):
-        describe(folder, settings)
+        describe(folder, settings, first=True)
         for model in models.values():
             made = trained(model, task, settings, folder, metrics_log(folder))
             shares = ", ".join(f"{accuracy:.3f} at {share} training" for share, accuracy in made.learning.items())
             launch.say(f"{made.name}: accuracy on the validation split {shares}")
             launch.say(f"checkpoint: {folder / 'models' / model.name}")
+        describe(folder, settings)
     return 0
 
 

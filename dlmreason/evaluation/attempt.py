@@ -89,6 +89,11 @@ class Arm(Protocol):
 
     name: str
 
+    @property
+    def variants(self) -> Sequence[str]:
+        """Of the attempts at each rung; ANSWER alone as a rule."""
+        ...
+
     def attempts(self, examples: Sequence[Example], ladder: tuple[int, ...], seed: int) -> Iterator[list[Attempt]]:
         """All attempts at one example together, examples in the order in which they finish."""
         ...

@@ -57,6 +57,10 @@ class AutoregressiveArm:
         self._features = self.task.answer_features().tolist()
         self.charged, self.wasted = Work(), Work()
 
+    @property
+    def variants(self) -> tuple[str, ...]:
+        return tuple(self.rules)
+
     def attempts(
         self,
         examples: Sequence[Example],
@@ -65,7 +69,10 @@ class AutoregressiveArm:
         on_chunk: Callable[[int], None] | None = None,
     ) -> Iterator[list[Attempt]]:
         """All attempts at one example together; none at a rung that does not buy one chain."""
-        for count, group in self._by_chains(examples, ladder[-1]):
+        groups = self._by_chains(examples, ladder[-1])
+        while groups:
+            count = min(groups)
+            group = groups.pop(count)
             if count == 0:
                 yield from ([] for _ in group)
                 continue
@@ -73,20 +80,37 @@ class AutoregressiveArm:
             held: list[Chain] = []
             for chain in self._generate(prompts, count, seed, on_chunk):
                 held.append(chain)
-                if len(held) == count:
-                    yield self._read(group[chain.prompt], prompts[chain.prompt], held, ladder)
-                    held = []
+                if len(held) < count:
+                    continue
+                example, prompt = group[chain.prompt], prompts[chain.prompt]
+                if self._buys_more(prompt, held, ladder[-1]):
+                    groups.setdefault(min(2 * count, self.most), []).append(example)
+                else:
+                    yield self._read(example, prompt, held, ladder)
+                held = []
 
-    def _by_chains(self, examples: Sequence[Example], top: int) -> list[tuple[int, list[Example]]]:
-        """Examples whose top rung buys equally many chains, so that each group is one call of the engine."""
+    def _by_chains(self, examples: Sequence[Example], top: int) -> dict[int, list[Example]]:
+        """Examples by the number of chains to ask for, so that each group is one call of the engine.
+
+        Answers are of one length, and the number is what the top rung buys. With a thought it is one more than would be bought
+        at the length of the known thought, so that as a rule the last is seen not to fit.
+        """
         groups: dict[int, list[Example]] = {}
         for example in examples:
             sheet = self._sheet(example)
             prompt = int((~sheet.editable).sum())
             expected = len(sheet.tokens) - prompt
             count = chains_within(top * self.flops_per_pass, self.network.shape, prompt, expected, self.most)
+            if self.thought:
+                count = min(count + 1, self.most)
             groups.setdefault(count, []).append(example)
-        return sorted(groups.items())
+        return groups
+
+    def _buys_more(self, prompt: Prompt, chains: list[Chain], top: int) -> bool:
+        """Whether all chains fit the top rung, so that more might: their thoughts were shorter than the known one."""
+        lengths = [chain.generated for chain in chains]
+        fit = first_within(top * self.flops_per_pass, self.network.shape, len(prompt.tokens), lengths)
+        return self.thought and fit == len(chains) < self.most
 
     def _sheet(self, example: Example) -> Any:
         return self.task.sheet(example, in_place=False, thought=self.thought)

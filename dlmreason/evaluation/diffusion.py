@@ -49,6 +49,10 @@ class DiffusionArm:
         facts = getattr(self.policy, "facts", None)
         return facts is None or facts.revises
 
+    @property
+    def variants(self) -> tuple[str, ...]:
+        return (ANSWER, LAST) if self.revises else (ANSWER,)
+
     def attempts(
         self,
         examples: Sequence[Example],
@@ -121,13 +125,13 @@ class DiffusionArm:
             nfe = int(state.spent[0, place])
             score = float(state.scores[0, place])
             kinds = dict(zip(KINDS, state.changes[0, place].tolist(), strict=True))
-            held = [(ANSWER, state.answers)] + ([(LAST, state.canvases)] if self.revises else [])
-            for variant, tokens in held:
+            held = {ANSWER: state.answers, LAST: state.canvases}
+            for variant in self.variants:
                 yield Attempt(
                     example=example,
                     variant=variant,
                     rung=rung,
-                    answer=answer_text(self._vocabulary, tokens[0, place, sheet_at:]),
+                    answer=answer_text(self._vocabulary, held[variant][0, place, sheet_at:]),
                     nfe=nfe,
                     scheduled_passes=rung,
                     sequential_depth=nfe,

@@ -5,7 +5,8 @@ is recorded is deterministic; seconds go into timings.
 """
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import product
 from typing import Any, NamedTuple
 
 from dlmreason.analysis.records import Record, Writer
@@ -22,13 +23,8 @@ class Plan(NamedTuple):
     ladder: tuple[int, ...]
     seed: int
     run_key: str
-
-
-class Point(NamedTuple):
-    """Where a record stands."""
-
-    example: str
-    rung: int
+    variants: Sequence[str]  # of each answer, see `attempt`
+    every_rung: bool  # False: the arm leaves out the lowest rungs, where they do not buy it an answer
 
 
 def record_name(arm: str, variant: str) -> str:
@@ -41,15 +37,14 @@ def belongs(record: Record, arm: str) -> bool:
     return record.arm == arm or record.arm.startswith(f"{arm}.")
 
 
-def unfinished(plan: Plan, records: Iterable[Record]) -> list[Example]:
-    """The examples of which a rung is missing.
+def unfinished(plan: Plan, records: Iterable[Record], beyond: Mapping[str, int]) -> list[Example]:
+    """The examples of which a record is missing, be it one in the middle.
 
-    An arm leaves out rungs that it cannot afford, so a rung is missing where another example has it or where nobody has the
-    ladder's last.
+    beyond: by example, the highest rung that is known not to buy the arm an answer.
 
     Raises: ValueError where a record of this arm and seed has another run key: it is of another model or setting.
     """
-    have: dict[str, set[int]] = {}
+    have: dict[str, set[tuple[str, int]]] = {}
     for record in records:
         if belongs(record, plan.arm) and record.seed == plan.seed:
             if record.run_key != plan.run_key:
@@ -57,9 +52,23 @@ def unfinished(plan: Plan, records: Iterable[Record]) -> list[Example]:
                     f"the records of arm {plan.arm!r} are of run {record.run_key}, and this is run {plan.run_key}: its "
                     "weights, policy or settings have changed; give another name= or output=, or remove the records"
                 )
-            have.setdefault(record.example, set()).add(record.rung)
-    top = plan.ladder[-1]
-    return [example for example in plan.examples if top not in have.get(example.id, set())]
+            have.setdefault(record.example, set()).add((record.arm, record.rung))
+    names = [record_name(plan.arm, variant) for variant in plan.variants]
+
+    def missing(example: Example) -> bool:
+        there = have.get(example.id, set())
+        lowest = min((rung for _, rung in there), default=plan.ladder[-1])
+        wanted = [rung for rung in plan.ladder if plan.every_rung or rung >= lowest]
+        return beyond.get(example.id, 0) < plan.ladder[-1] and not there.issuperset(product(names, wanted))
+
+    return [example for example in plan.examples if missing(example)]
+
+
+def unaffordable(plan: Plan, records: Iterable[Record]) -> list[str]:
+    """Of examples that were all attempted, those whose highest rung did not buy an answer."""
+    mine = [record for record in records if belongs(record, plan.arm) and record.seed == plan.seed]
+    have = {record.example for record in mine if record.rung == plan.ladder[-1]}
+    return [example.id for example in plan.examples if example.id not in have]
 
 
 def to_records(plan: Plan, attempts: Iterable[Attempt]) -> list[Record]:
@@ -107,12 +116,11 @@ def evaluate(
     on_example: told (examples done, right at their last rung) after each.
     """
     have = {record.point for record in known}
-    done = right = 0
+    right = 0
     started = time.monotonic()
-    for group in attempts:
+    for done, group in enumerate(attempts, 1):
         records = to_records(plan, group)
         writer.append_many(record for record in records if record.point not in have)
-        done += 1
         right += bool(records) and records[-1].correct
         if on_example is not None:
             on_example(done, right)

@@ -73,7 +73,8 @@ class AtRandom:
 
 @dataclass(frozen=True)
 class Doubt:
-    """A full canvas is doubted where `select` says, a canvas with blanks is filled by `refill`. Never settles by itself."""
+    """A full canvas is doubted where `select` says, a canvas with blanks is filled by `refill`. Never settles by
+    itself."""
 
     select: Select
     refill: Ordered
@@ -81,7 +82,9 @@ class Doubt:
     def __post_init__(self) -> None:
         _ = self.facts  # refuses a stream drawn twice
         if not self.refill.anytime:
-            raise ValueError("Doubt fills again and again and so has no total to share blanks over: give its refill a `count`")
+            raise ValueError(
+                "Doubt fills again and again and so has no total to share blanks over: give its refill a `count`"
+            )
 
     @property
     def anytime(self) -> bool:

@@ -1,4 +1,5 @@
-"""Single-site moves on a canvas that stays full. Decides which site is read anew; the canvas keeps its token meanwhile."""
+"""Single-site moves on a canvas that stays full. Decides which site is read anew; the canvas keeps its token
+meanwhile."""
 
 from dataclasses import dataclass
 
@@ -14,8 +15,8 @@ from dlmreason.policies.respond import log_probs, moved, opening
 class Gibbs:
     """Random-scan single-site Gibbs: leaves the model's joint law invariant where its conditionals are those of one.
 
-    Each pass reads a probe, the canvas with one random site masked, and draws that site. The first canvas may hold blanks:
-    they are sites like any other, and the answer fills them by argmax until they are drawn.
+    Each pass reads a probe, the canvas with one random site masked, and draws that site. The first canvas may hold
+    blanks: they are sites like any other, and the answer fills them by argmax until they are drawn.
     """
 
     @property

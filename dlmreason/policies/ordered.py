@@ -16,10 +16,12 @@ from dlmreason.policies.scores import PositionScore
 
 @dataclass(frozen=True)
 class Ordered:
-    """Write the best-scored blanks of each pass [MaskGIT, arXiv:2202.04200; LLaDA, arXiv:2502.09992]; settled when full.
+    """Write the best-scored blanks of each pass [MaskGIT, arXiv:2202.04200; LLaDA, arXiv:2502.09992]; settled when
+    full.
 
-    score: which blanks come first.  count: blanks a pass, at least 1, which makes the policy anytime; None shares the blanks
-    evenly over the passes of the budget.  temperature: 0 writes the most probable token, else one is drawn at it.
+    score: which blanks come first.  count: blanks a pass, at least 1, which makes the policy anytime; None shares the
+    blanks evenly over the passes of the budget.  temperature: 0 writes the most probable token, else one is drawn at
+    it.
     """
 
     score: PositionScore
@@ -28,9 +30,13 @@ class Ordered:
 
     def __post_init__(self) -> None:
         if self.count is not None and self.count < 1:
-            raise ValueError(f"count={self.count}: a pass must write at least 1 blank: give 1 or more, or null for an even share")
+            raise ValueError(
+                f"count={self.count}: a pass must write at least 1 blank: give 1 or more, or null for an even share"
+            )
         if not 0 <= self.temperature < float("inf"):
-            raise ValueError(f"temperature={self.temperature} must be finite and not negative: 0 writes the most probable token")
+            raise ValueError(
+                f"temperature={self.temperature} must be finite and not negative: 0 writes the most probable token"
+            )
 
     @property
     def anytime(self) -> bool:

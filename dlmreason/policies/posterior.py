@@ -1,6 +1,7 @@
 """Draw the next canvas from the posterior of the corruption: ancestral sampling, with or without remasking.
 
-Decides at which pass a position changes. The passes are drawn ahead, so that a pass without an event costs no network call.
+Decides at which pass a position changes. The passes are drawn ahead, so that a pass without an event costs no network
+call.
 """
 
 from collections.abc import Callable
@@ -53,8 +54,8 @@ class Cap:
 class Posterior:
     """Sample q(x_s | x_t, x0) with x0 from the model [MDLM, arXiv:2406.07524; ReMDM, arXiv:2503.00307, eq. 7].
 
-    Event-driven: a position's next event is drawn from the hazards of the remaining passes, which is the same law as a coin
-    every pass. Memory: [B, L] int64, the pass of each position's next event.
+    Event-driven: a position's next event is drawn from the hazards of the remaining passes, which is the same law as a
+    coin every pass. Memory: [B, L] int64, the pass of each position's next event.
     """
 
     schedule: Schedule

@@ -28,31 +28,32 @@ def ancestral(schedule: Schedule) -> Policy:
 
 
 def change_of_mind(
-    doubt: int = 8,
+    doubt: int = 12,
     count: int = 2,
-    temperature: float = 0.5,
-    patience: int = 6,
-    share: float = 0.6,
+    temperature: float = 1.0,
+    patience: int = 1,
+    share: float = 1.0,
     certify: float | None = None,
     tests: int = 2,
     learned: bool = True,
 ) -> Policy:
-    """Decode, then doubt what the quality head thinks wrong, write it anew, and keep the best canvas (design of this project).
+    """Decode, then doubt what the quality head thinks wrong, write it anew, and keep the best canvas (design of this
+    project).
 
-    doubt: tokens taken back from a full canvas.  count, temperature: how blanks are filled, see `Ordered`.  patience, share:
-    see `Restart`.  certify: settle on answers scored at least this that survive `tests` re-noisings, see `Certify`; None never
-    settles.  learned: False doubts at random, with everything else as it was: the control.
+    doubt: tokens taken back from a full canvas.  count, temperature: how blanks are filled, see `Ordered`.  patience,
+    share: see `Restart`.  certify: settle on answers scored at least this that survive `tests` re-noisings, see
+    `Certify`; None never settles.  learned: False doubts at random, with everything else as it was: the control.
     """
     select: Select = LowestQuality(doubt) if learned else AtRandom(doubt)
     return _kept(select, count, temperature, patience, share, certify, tests)
 
 
 def random_doubt(
-    doubt: int = 8,
+    doubt: int = 12,
     count: int = 2,
-    temperature: float = 0.5,
-    patience: int = 6,
-    share: float = 0.6,
+    temperature: float = 1.0,
+    patience: int = 1,
+    share: float = 1.0,
     certify: float | None = None,
     tests: int = 2,
 ) -> Policy:
@@ -60,8 +61,9 @@ def random_doubt(
     return change_of_mind(doubt, count, temperature, patience, share, certify, tests, learned=False)
 
 
-def restarts(count: int = 2, temperature: float = 0.5, certify: float | None = None, tests: int = 2) -> Policy:
-    """Independent sampled decodes, each judged once when full; the best by the same quality is kept: the baseline to beat."""
+def restarts(count: int = 2, temperature: float = 1.0, certify: float | None = None, tests: int = 2) -> Policy:
+    """Independent sampled decodes, each judged once when full; the best by the same quality is kept: the baseline to
+    beat."""
     return _kept(AtRandom(0), count, temperature, 0, 1.0, certify, tests)
 
 

@@ -64,7 +64,8 @@ def moved(
     carry: Any = None,
     probe: Tensor | None = None,
 ) -> Move:
-    """The usual move: write `tokens`, answer what stands, read it (or `probe` [B, L]) next, with the carry that came."""
+    """The usual move: write `tokens`, answer what stands, read it (or `probe` [B, L]) next, with the carry that
+    came."""
     asked = tokens if probe is None else probe
     ask = Ask(asked, level(asked, canvas), reading.carry if carry is None else carry)
     answer = filled(canvas, reading, tokens)

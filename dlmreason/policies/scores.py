@@ -1,6 +1,7 @@
 """Scores: of positions, to choose what is written first; of whole answers, to choose what is kept.
 
-A position score is `(canvas, reading) -> [B, L] float64`, higher first; an answer score is `canvas.Score`. Both cost no pass.
+A position score is `(canvas, reading) -> [B, L] float64`, higher first; an answer score is `canvas.Score`. Both cost no
+pass.
 """
 
 from collections.abc import Callable
@@ -65,5 +66,7 @@ def mean_log_max(canvas: Canvas, reading: Reading, answer: Tensor) -> Tensor:
 def quality_of(reading: Reading) -> Tensor:
     """The quality [B, L]. Raises: ValueError where the network has no quality head."""
     if reading.quality is None:
-        raise ValueError("this policy reads quality and the network has no quality head: see policies.facts.check_sound")
+        raise ValueError(
+            "this policy reads quality and the network has no quality head: see policies.facts.check_sound"
+        )
     return reading.quality

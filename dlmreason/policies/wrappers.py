@@ -1,7 +1,7 @@
 """Wrappers around a policy: judge its answers, keep the best one, begin again, certify.
 
-An onion: readings go in, moves come out, and each layer sees only the layer inside it. None of them makes a call of its own;
-one that wants to know something asks it as its row's next pass and holds the inner move meanwhile.
+An onion: readings go in, moves come out, and each layer sees only the layer inside it. None of them makes a call of its
+own; one that wants to know something asks it as its row's next pass and holds the inner move meanwhile.
 """
 
 from dataclasses import dataclass
@@ -82,8 +82,8 @@ class _Stalled(NamedTuple):
 class Restart:
     """After `patience` judged answers without a better one, erase a share of the tokens and begin again.
 
-    patience: 0 restarts at every judged answer.  share: the chance that an editable token is erased, in (0, 1].  stream: the
-    noise it draws from; a bigger restart around this one takes "restart_outer".
+    patience: 0 restarts at every judged answer.  share: the chance that an editable token is erased, in (0, 1].
+    stream: the noise it draws from; a bigger restart around this one takes "restart_outer".
     """
 
     inner: Policy
@@ -96,7 +96,9 @@ class Restart:
         if self.patience < 0:
             raise ValueError(f"patience={self.patience}: give the number of judged answers to wait, 0 or more")
         if not 0 < self.share <= 1:
-            raise ValueError(f"share={self.share} is the chance that a token is erased: give a number above 0 and at most 1")
+            raise ValueError(
+                f"share={self.share} is the chance that a token is erased: give a number above 0 and at most 1"
+            )
         _ = self.facts
 
     @property
@@ -131,14 +133,15 @@ class Restart:
 
 class _Episode(NamedTuple):
     inner: Memory
-    index: Tensor  # [B] int64, the inner clock
+    index: Tensor  # type: ignore[assignment]  # [B] int64, the inner clock
 
 
 @dataclass(frozen=True)
 class Episodes:
     """The inner policy lives at most `passes` passes on a clock of its own, then begins again from blanks.
 
-    One that settles earlier begins again at once. Makes any policy anytime. `KeepBest(Episodes(Judged(...)))` is best-of-many restarts.
+    One that settles earlier begins again at once. Makes any policy anytime. `KeepBest(Episodes(Judged(...)))` is
+    best-of-many restarts.
     """
 
     inner: Policy
@@ -172,9 +175,7 @@ class Episodes:
         blank = canvas._replace(tokens=torch.where(canvas.editable, canvas.mask_id, canvas.tokens))
         start = torch.full_like(index, -1)
         again = self.inner.init(blank, Clock(start, self._total), noise)
-        fresh = again._replace(
-            answer=move.answer, score=move.score, memory=_Episode(again.memory, start + again.wake)
-        )
+        fresh = again._replace(answer=move.answer, score=move.score, memory=_Episode(again.memory, start + again.wake))
         return choose(over, fresh, move._replace(memory=_Episode(move.memory, index)))
 
 
@@ -188,9 +189,9 @@ class _Certificate(NamedTuple):
 class Certify:
     """Settle on an answer that the model gives back, `tests` times, from copies with a share of it hidden.
 
-    bar: only answers scored at least this are tested, in the units of the judge inside.  share: the chance that a token is
-    hidden.  Each test is one pass of the row's own. An answer is tested once: retries would certify by luck. Where several
-    answers are right the hidden part may come back as another right one, so this refuses right answers there.
+    bar: only answers scored at least this are tested, in the units of the judge inside.  share: the chance that a token
+    is hidden.  Each test is one pass of the row's own. An answer is tested once: retries would certify by luck. Where
+    several answers are right the hidden part may come back as another right one, so this refuses right answers there.
     """
 
     inner: Policy
@@ -201,11 +202,16 @@ class Certify:
     def __post_init__(self) -> None:
         require_judge(self.inner, "Certify")
         if not self.inner.anytime:
-            raise ValueError("Certify holds its row while it tests, so a policy inside that counts passes would miss some: put it in Episodes")
+            raise ValueError(
+                "Certify holds its row while it tests, so a policy inside that counts passes would miss some: "
+                "put it in Episodes"
+            )
         if self.tests < 1:
             raise ValueError(f"tests={self.tests}: a certificate needs at least 1 test")
         if not 0 < self.share <= 1:
-            raise ValueError(f"share={self.share} is the chance that a token is hidden: give a number above 0 and at most 1")
+            raise ValueError(
+                f"share={self.share} is the chance that a token is hidden: give a number above 0 and at most 1"
+            )
         _ = self.facts
 
     @property

@@ -1,10 +1,11 @@
 """The sampler: rows go through passes in a pool of fixed width.
 
 It decides when the denoiser is called, for which rows, and what is kept of the answers; what happens to a canvas is the
-policy's. One pass is one call of the denoiser for one row, and there are no hidden calls. Nothing inside a chunk of passes
-branches on a value, so a chunk runs without waiting for the device; between chunks finished rows leave and waiting rows take
-their places. The denoiser is always called at the same width, because float sums depend on it: that, and noise that is a
-function of the example, make a row's result byte-equal alone or in company, at any place, interrupted or not.
+policy's. One pass is one call of the denoiser for one row, and there are no hidden calls. Nothing inside a chunk of
+passes branches on a value, so a chunk runs without waiting for the device; between chunks finished rows leave and
+waiting rows take their places. The denoiser is always called at the same width, because float sums depend on it: that,
+and noise that is a function of the example, make a row's result byte-equal alone or in company, at any place,
+interrupted or not.
 """
 
 from collections.abc import Callable, Iterator
@@ -48,7 +49,7 @@ class State(NamedTuple):
     """All that a row needs to go on, and what it said at each rung. A pytree of tensors, first axis = rows."""
 
     rows: Rows
-    index: Tensor  # [B] int64, the pass that is made next; at least the total when finished
+    index: Tensor  # type: ignore[assignment]  # [B] int64, the pass that is made next; at least the total when finished
     nfe: Tensor  # [B] int64, calls of the denoiser so far
     tokens: Tensor  # [B, L] the working canvas
     committed: Tensor  # [B, L] the last token written at each position
@@ -79,10 +80,12 @@ class Counts(NamedTuple):
 class Sampler:
     """Walks rows through at most `max(rungs)` passes.
 
-    rungs: increasing numbers of passes at which the answer is kept. A policy that is not anytime takes exactly one rung, its
-    total.  width: rows per call of the denoiser.  chunk: passes between two looks at who has finished.  seed: of the noise.
+    rungs: increasing numbers of passes at which the answer is kept. A policy that is not anytime takes exactly one
+    rung, its total.  width: rows per call of the denoiser.  chunk: passes between two looks at who has finished.  seed:
+    of the noise.
 
-    Raises: ValueError for rungs that do not increase from 1 or more, or several rungs with a policy that is not anytime.
+    Raises: ValueError for rungs that do not increase from 1 or more, or several rungs with a policy that is not
+    anytime.
     """
 
     policy: Policy
@@ -146,7 +149,8 @@ class Sampler:
         committed = torch.where(tokens == mask_id, state.committed, tokens)
         index = state.index + move.wake.clamp(max=NEVER // 2)
         nfe = state.nfe + 1
-        # What is said after this pass stands until the row's next reading, so it is the answer at every rung up to there.
+        # What is said after this pass stands until the row's next reading, so it is the answer at every rung up to
+        # there.
         rungs = torch.tensor(self.rungs, device=index.device)
         here = (rungs > state.index[:, None]) & (rungs <= index[:, None])
         after = State(
@@ -188,7 +192,8 @@ class Sampler:
     ) -> Iterator[State]:
         """Walk all rows to their end; yield each, as a state of one row, when it has finished.
 
-        rows: those that wait.  pool: rows under way, from a snapshot, which go on where they were.  on_chunk: called after each
+        rows: those that wait.  pool: rows under way, from a snapshot, which go on where they were.  on_chunk: called
+        after each
         chunk with the live rows and the calls so far: the place for a snapshot, a flush, a progress line.
         """
         waiting = _Queue(rows, pool, self)
@@ -213,7 +218,8 @@ class Sampler:
 
 
 class _Queue:
-    """Who sits where: rows under way first, then the waiting ones in order. Free places hold a copy of a row, finished."""
+    """Who sits where: rows under way first, then the waiting ones in order. Free places hold a copy of a row,
+    finished."""
 
     def __init__(self, rows: Rows, pool: State | None, sampler: Sampler) -> None:
         self._rows, self._pool, self._sampler = rows, pool, sampler

@@ -1,8 +1,9 @@
 """Noise that takes every branch: the exact law of a policy, its memory and all.
 
-`Enumerate` stands where `Counter` stands. Each row replays a script of choices; where the script ends it takes the first
-option and notes how many there were, and `branches` queues the ones not taken. So the law of an unchanged policy is found by
-running it, with no patching. Useful for laws over a few positions and tokens; about a thousand states are practical.
+`Enumerate` stands where `Counter` stands. Each row replays a script of choices; where the script ends it takes the
+first option and notes how many there were, and `branches` queues the ones not taken. So the law of an unchanged policy
+is found by running it, with no patching. Useful for laws over a few positions and tokens; about a thousand states are
+practical.
 """
 
 import math

@@ -1,6 +1,7 @@
 """What happened to the tokens of a canvas, read off the canvas itself.
 
-Each token is held against its position's last *committed* one, so a mask between two tokens hides no flip. Probes and answers
+Each token is held against its position's last *committed* one, so a mask between two tokens hides no flip. Probes and
+answers
 are no events: only what a policy writes into the working canvas counts, and only at editable positions.
 """
 
@@ -25,7 +26,8 @@ def count_events(
 ) -> Tensor:
     """[B, len(KINDS)] int64: the events between two canvases.
 
-    before, after: [B, L] working canvases.  committed: [B, L] last token written at each position, `mask_id` where none was.
+    before, after: [B, L] working canvases.  committed: [B, L] last token written at each position, `mask_id` where none
+    was.
     gold: [B, L] the known answer; where several answers are right, right and wrong here mean "as in the known one".
     """
     was, now, seen = before != mask_id, after != mask_id, committed != mask_id

@@ -1,7 +1,7 @@
 """Counter-based noise: every draw is a pure function of (seed, example id, pass, stream, position).
 
-So a row draws the same numbers alone or in company, after a restart of the process, and whether or not another feature draws
-beside it. This file decides the bits and the verbs; which verb is asked when belongs to the policies.
+So a row draws the same numbers alone or in company, after a restart of the process, and whether or not another feature
+draws beside it. This file decides the bits and the verbs; which verb is asked when belongs to the policies.
 """
 
 import math
@@ -38,8 +38,8 @@ _GAMMA = _signed(0x9E3779B97F4A7C15)
 _FIRST = _signed(0xBF58476D1CE4E5B9)
 _SECOND = _signed(0x94D049BB133111EB)
 
-# -log1p(-1) is infinite, and sums of infinities cannot be searched. No exponential draw here exceeds -log(2**-53) < 37, so
-# this much hazard in one pass is certainty.
+# -log1p(-1) is infinite, and sums of infinities cannot be searched. No exponential draw here exceeds -log(2**-53) < 37,
+# so this much hazard in one pass is certainty.
 _CERTAIN = 64.0
 
 
@@ -56,7 +56,8 @@ def mix(word: Tensor) -> Tensor:
 
 
 def fold(ids: Tensor, branch: Tensor | int) -> Tensor:
-    """Ids [B] int64 of the branch (an AR chain, a copy) of each example. Branch 0 is another id than the example's own."""
+    """Ids [B] int64 of the branch (an AR chain, a copy) of each example. Branch 0 is another id than the example's
+    own."""
     return mix(ids + (torch.as_tensor(branch, device=ids.device) + 1) * _GAMMA)
 
 

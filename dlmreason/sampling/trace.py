@@ -1,7 +1,7 @@
 """The story of a row, pass by pass: what changed, and what the model thought of it.
 
-Delta-encoded: memory grows with the changes, not with passes x length. The observer only keeps references while a chunk runs;
-turning them into frames waits for the device and happens between chunks.
+Delta-encoded: memory grows with the changes, not with passes x length. The observer only keeps references while a chunk
+runs; turning them into frames waits for the device and happens between chunks.
 """
 
 from collections.abc import Collection
@@ -19,7 +19,7 @@ class _Kept(NamedTuple):
     """What one pass leaves for the flush."""
 
     live: Tensor
-    index: Tensor
+    made: Tensor
     tokens: Tensor
     answer: Tensor
     score: Tensor
@@ -31,8 +31,9 @@ class _Kept(NamedTuple):
 class Trace:
     """One row's story. A frame or answer is dated by the number of passes made.
 
-    frames: {"pass", "changes": [[position, token]], "masked", "quality": [percent per position] | None, "score" | None}, one
-    for each pass that changed the canvas or read a full one.  answers: {"pass", "changes"}, one for each change of the answer.
+    frames: {"pass", "changes": [[position, token]], "masked", "quality": [percent per position] | None, "score" |
+    None}, one for each pass that changed the canvas or read a full one.  answers: {"pass", "changes"}, one for each
+    change of the answer.
     """
 
     start: list[int]
@@ -41,7 +42,8 @@ class Trace:
 
 
 class Tracer:
-    """Observes the rows whose ids are in `wanted`; give its `observe` to the sampler and call `flush` after each chunk."""
+    """Observes the rows whose ids are in `wanted`; give its `observe` to the sampler and call `flush` after each
+    chunk."""
 
     def __init__(self, wanted: Collection[int], mask_id: int) -> None:
         self.traces: dict[int, Trace] = {}
@@ -81,7 +83,7 @@ class Tracer:
                 self._canvas[number], self._answer[number] = tokens, tokens
 
     def _frame(self, number: int, place: int, kept: _Kept) -> None:
-        trace, passes = self.traces[number], int(kept.index[place]) + 1
+        trace, passes = self.traces[number], int(kept.made[place]) + 1
         tokens, answer = kept.tokens[place].tolist(), kept.answer[place].tolist()
         changes = _changes(self._canvas[number], tokens)
         full = not bool((kept.read[place] == self._mask_id).any())

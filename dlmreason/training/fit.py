@@ -40,7 +40,7 @@ Validate = Callable[[nn.Module, int], Entry]
 
 
 class Progress(Protocol):
-    """Shows a person how far the training is; `dlmreason.launch.Progress` is one."""
+    """Shows a person how far the training is; `dlmreason.progress.Progress` is one."""
 
     def __enter__(self) -> Self: ...
 

@@ -12,9 +12,10 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
-from torch.optim import AdamW, Optimizer
+from torch.optim import Optimizer
 
 from dlmreason.diffusion.objectives import Staged
+from dlmreason.training.optimizers import RELATIVE, optimizer_of
 from dlmreason.training.settings import Settings
 from dlmreason.training.sheets import Order, Sheets, seed_of
 
@@ -51,8 +52,7 @@ class Learner(LightningModule):
         return range(self.start, self.updates)
 
     def configure_optimizers(self) -> Optimizer:
-        settings, weights = self.settings, self.network.parameters()
-        return AdamW(weights, settings.lr, settings.betas, weight_decay=settings.weight_decay, fused=True)
+        return optimizer_of(self.network, self.settings)
 
     def on_fit_start(self) -> None:
         self.sheets = self.sheets.to(self.device)
@@ -63,7 +63,7 @@ class Learner(LightningModule):
         # Set, not scheduled: the rate is a function of the update's number, so there is no state to resume. Not in
         # `optimizer_step` either, which comes before `training_step`, the other way round than one would think.
         for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = self.settings.rate(update, self.updates)
+            group["lr"] = group[RELATIVE] * self.settings.rate(update, self.updates)
 
     def training_step(self, update: int, batch_idx: int) -> Tensor:
         seed = seed_of("batch", self.seed, update, self.global_rank)

@@ -15,7 +15,10 @@ class Settings:
     """Everything about a training that is neither the network, the objective nor the data."""
 
     batch_size: int = 64
-    lr: float = 2e-3  # the highest learning rate
+    optimizer: Literal["adamw", "muon"] = "adamw"  # muon: for the matrices inside the blocks; AdamW for the rest
+    lr: float = 2e-3  # the highest learning rate, of AdamW
+    muon_lr: float = 5e-3  # of Muon, on AdamW's scale
+    muon_momentum: float = 0.95
     weight_decay: float = 0.01
     betas: tuple[float, float] = (0.9, 0.98)
     warmup: float = 0.05  # share of the updates in which the learning rate rises linearly
@@ -35,6 +38,9 @@ class Settings:
         object.__setattr__(self, "snapshots", tuple(sorted(self.snapshots)))
         for name in ("batch_size", "checkpoint_every", "keep", "log_every"):
             _check(name, getattr(self, name), "a whole number, 1 or more", _whole(getattr(self, name)))
+        _check("optimizer", self.optimizer, "adamw or muon", self.optimizer in ("adamw", "muon"))
+        _check("muon_lr", self.muon_lr, "above 0", _finite(self.muon_lr) and self.muon_lr > 0)
+        _check("muon_momentum", self.muon_momentum, "at least 0 and below 1", 0 <= self.muon_momentum < 1)
         _check("lr", self.lr, "above 0", _finite(self.lr) and self.lr > 0)
         _check("weight_decay", self.weight_decay, "0 or more", _finite(self.weight_decay) and self.weight_decay >= 0)
         betas_hold = len(self.betas) == 2 and all(0 <= beta < 1 for beta in self.betas)

@@ -40,7 +40,9 @@ def answer_law(policy: Policy, denoiser: Denoiser, passes: int, start: Tensor | 
         if start is None:
             return sampler.init(given, noise)
         # The canvas before the first move is the start itself, not blanks.
-        state = sampler.init(given._replace(tokens=start.expand(len(given.id), -1), editable=given.editable & False), noise)
+        state = sampler.init(
+            given._replace(tokens=start.expand(len(given.id), -1), editable=given.editable & False), noise
+        )
         full = start.expand(len(given.id), -1)
         state = state._replace(rows=state.rows._replace(editable=given.editable), tokens=full, committed=full)
         from dlmreason.canvas import Canvas, Clock

@@ -9,12 +9,12 @@ from torch.utils._pytree import tree_leaves
 from dlmreason.canvas import join
 from dlmreason.networks.transformer import Denoise, Shape, Transformer
 from dlmreason.policies import presets
-from dlmreason.policies.wrappers import Certify, Episodes, Judged, KeepBest, Restart
-from dlmreason.policies.doubt import AtRandom, Doubt, LowestQuality
+from dlmreason.policies.doubt import Doubt, LowestQuality
 from dlmreason.policies.gibbs import Gibbs
 from dlmreason.policies.ordered import Ordered
 from dlmreason.policies.posterior import Cap, Posterior
 from dlmreason.policies.scores import confidence, mean_log_max, mean_log_quality
+from dlmreason.policies.wrappers import Certify, Episodes, Judged, KeepBest, Restart
 from dlmreason.sampling.denoise import Rows, Sampler, State, extend
 from dlmreason.sampling.events import KINDS
 from dlmreason.sampling.trace import Tracer
@@ -207,7 +207,9 @@ def test_changing_its_mind_solves_what_one_decode_does_not() -> None:
     class Ignorant(ToySudoku):
         def __call__(self, ask, features):  # type: ignore[no-untyped-def]
             reading = super().__call__(ask, features)
-            return reading._replace(logits=torch.zeros_like(reading.logits), quality=torch.full_like(reading.quality, 0.5))
+            return reading._replace(
+                logits=torch.zeros_like(reading.logits), quality=torch.full_like(reading.quality, 0.5)
+            )
 
     once = solved(presets.ordered(count=4), ToySudoku())
     often = solved(presets.change_of_mind(doubt=4), ToySudoku())

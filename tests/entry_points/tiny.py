@@ -1,0 +1,99 @@
+"""An experiment that takes a second: star graphs, three networks of one layer, six arms, eight passes.
+
+Run as a script it starts an entry point that dies by SIGKILL at the n-th call of a function of ours:
+`python -m tests.entry_points.tiny dlmreason.experiment:report 1 experiment <overrides>`.
+"""
+
+import importlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from dlmreason import launch
+
+ROOT = Path(__file__).parents[2]
+NETWORK = ("network=tiny", "network.num_layers=1", "network.width=16", "network.num_heads=2")
+GRAPH = ("task=star_graph", "task.length=3", "task.train_examples=40", "task.validation_examples=3", "task.test_examples=5")
+TRAINER = ("trainer.batch_size=8", "trainer.checkpoint_every=2", "trainer.log_every=2")
+MACHINE = ("threads=1", "device=cpu")
+TINY = (
+    "experiment=demo", "name=tiny", "budget=tiny", "budget.width=2", "budget.examples=5", "models.diffusion.updates=8", "logger=none",
+    *NETWORK, *GRAPH, *TRAINER, *MACHINE,
+)  # fmt: skip
+
+
+def start(entry: str, *argv: str) -> int:
+    """The exit code of an entry point, in this process."""
+    main = importlib.import_module(f"dlmreason.{entry}").main
+    return launch.run(main, entry, argv=argv)
+
+
+def experiment(folder: Path, *argv: str) -> int:
+    return start("experiment", *TINY, f"output={folder}", *argv)
+
+
+def process(*command: str, cwd: Path) -> subprocess.Popen[str]:
+    """A module as a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-m", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+    )
+
+
+def copy(folder: Path, to: Path) -> Path:
+    shutil.copytree(folder, to)
+    return to
+
+
+def records(folder: Path) -> list[bytes]:
+    """Every line, sorted: which arm came first is no part of a result."""
+    return sorted((folder / "records.jsonl").read_bytes().splitlines())
+
+
+def weights(folder: Path) -> dict[str, bytes]:
+    return {path.parent.name: path.read_bytes() for path in sorted(folder.glob("models/*/model.safetensors"))}
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    """Every file with its bytes; the lock is held by whoever looks."""
+    files = (path for path in folder.rglob("*") if path.is_file() and path.name != ".lock")
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
+
+
+def at_call(place: str, number: int, action: Callable[[], Any], patch: Callable[[Any, str, Any], None] = setattr) -> None:
+    """Does `action` just before the `number`-th call of `module:name` or `module:class.name`."""
+    module, _, dotted = place.partition(":")
+    owner: Any = importlib.import_module(module)
+    *outer, name = dotted.split(".")
+    for part in outer:
+        owner = getattr(owner, part)
+    real, calls = getattr(owner, name), [0]
+
+    def counted(*args: Any, **kwargs: Any) -> Any:
+        calls[0] += 1
+        if calls[0] == number:
+            action()
+        return real(*args, **kwargs)
+
+    patch(owner, name, counted)
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    import torch
+
+    torch.set_num_threads(1)
+    at_call(sys.argv[1], int(sys.argv[2]), die)
+    sys.exit(start(sys.argv[3], *sys.argv[4:]))

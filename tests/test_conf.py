@@ -1,0 +1,210 @@
+"""Every file of conf is composed and built: what a person may choose exists, fits its target, and fits the rest.
+
+A group without a builder here fails the first test, and a file that its target does not take fails its own.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlmreason import assembly, launch
+from dlmreason.launch_config import Tree
+from dlmreason.networks.transformer import Transformer
+from dlmreason.reports.mirror import Mirror
+
+CONF = launch.conf_folder()
+FEW = ("task.train_examples=2", "task.validation_examples=2", "task.test_examples=2")
+SMALL = ("network=tiny", "budget=tiny", "device=cpu", "threads=1", *FEW)
+
+Settings = dict[str, Any]
+
+
+def composed(*overrides: str, primary: str = "experiment") -> Settings:
+    tree = Tree(CONF, primary)
+    with tree.open():
+        return tree.settings(overrides, launch.RULES, ())
+
+
+def build_task(option: str) -> None:
+    task = assembly.task_of(composed(f"task={option}", *FEW))
+    for split in ("train", "test"):
+        example = task.examples(split)[0]
+        assert task.verify(example, example.answer).correct
+        sheet = task.sheet(example, in_place=task.in_place, thought=False)
+        assert len(sheet.tokens) <= task.length(in_place=task.in_place, thought=False)
+
+
+def build_models(settings: Settings) -> dict[str, assembly.Model]:
+    models = assembly.models_of(settings, assembly.task_of(settings))
+    assert all(model.updates >= 1 and model.flops() > 0 for model in models.values())
+    return models
+
+
+def build_network(option: str) -> None:
+    for model in build_models(composed("experiment=demo", f"network={option}", *FEW)).values():
+        assert Transformer(model.shape).num_parameters > 0
+
+
+def build_objective(option: str) -> None:
+    model = "answer" if option.startswith("next_token") else "diffusion"
+    settings = composed("experiment=demo", f"objective@models.{model}.objective={option}", *SMALL)
+    taken, standard = (build_models(each)[model] for each in (settings, composed("experiment=demo", *SMALL)))
+    assert (taken.key == standard.key) == (option in ("masked", "next_token"))
+
+
+def build_corruption(option: str) -> None:
+    config = read(f"corruption/{option}")
+    assert launch.instantiate(config, "corruption", mask_id=4) is not None
+
+
+def build_policy(option: str) -> None:
+    policy = assembly.policy_of(composed(f"policy={option}", *SMALL)["policy"], "policy", quality=True)
+    assert isinstance(policy.anytime, bool)
+
+
+def build_arm(option: str) -> None:
+    settings = composed("experiment=demo", f"+arm@arms.extra={option}", *SMALL)
+    arm = settings["arms"]["extra"]
+    extra = {"policy"} if arm["kind"] == "diffusion" else {"rules", "temperature"}
+    assert arm.keys() == {"kind", "model"} | extra
+    build_arms(settings)
+
+
+def build_arms(settings: Settings) -> None:
+    """All arms, over networks with the weights they are born with."""
+    task, models, policies = assembly.task_of(settings), build_models(settings), assembly.policies_of(settings)
+    trained = {
+        name: assembly.Trained(name, model.kind, model.thought, Transformer(model.shape), name, {})
+        for name, model in models.items()
+    }
+    device = assembly.device_of(settings)
+    for name in settings["arms"]:
+        arm = assembly.arm_of(name, settings, task, trained, policies[name], device)
+        assert arm.variants
+        assert len(assembly.run_key(name, settings, task, trained, device)) == 16
+
+
+def build_model(option: str) -> None:
+    settings = composed(f"model={option}", "model.updates=3", "network=tiny", *FEW, primary="train")
+    model = settings["model"]
+    assert model.keys() == {"kind", "thought", "quality", "updates", "match", "objective"}
+    assert build_models(settings | {"models": {"it": model}})["it"].updates == 3
+
+
+def build_budget(option: str) -> None:
+    settings = composed("experiment=demo", f"budget={option}")
+    unruled = [key for key in settings["budget"] if f"budget.{key}" not in launch.RULES]
+    assert unruled == []
+    ladder = assembly.ladder_of(settings["budget"])
+    assert ladder[-1] == settings["budget"]["passes"]
+
+
+def build_logger(option: str) -> None:
+    logger = composed(f"logger={option}")["logger"]
+    assert logger.keys() == {"mode", "project", "group", "tags"}
+    Mirror(**logger | {"mode": "disabled"})
+
+
+def build_trainer(option: str) -> None:
+    assert assembly.trainer_of(composed(f"trainer={option}")).batch_size >= 1
+
+
+def build_experiment(option: str) -> None:
+    settings = composed(f"experiment={option}", *SMALL)
+    assert settings["name"] == option
+    assert settings["primary"] in (None, *settings["arms"])
+    build_arms(settings)
+
+
+BUILD: dict[str, Callable[[str], None]] = {
+    name.removeprefix("build_"): build
+    for name, build in list(globals().items())
+    if name.startswith("build_") and name not in ("build_models", "build_arms")
+}
+
+
+TREE = Tree(CONF, "experiment")
+OPTIONS = [(group, option) for group in TREE.groups() for option in TREE.options(group)]
+
+
+def read(path: str) -> Settings:
+    import yaml
+
+    content = yaml.safe_load((CONF / f"{path}.yaml").read_text())
+    return dict(content)
+
+
+def test_every_group_has_a_builder() -> None:
+    assert set(TREE.groups()) == set(BUILD)
+
+
+@pytest.mark.parametrize(("group", "option"), OPTIONS, ids=map("=".join, OPTIONS))
+def test_an_option_is_built(group: str, option: str) -> None:
+    BUILD[group](option)
+
+
+def targets(content: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Where in a config file a `_target_` lies."""
+    if isinstance(content, dict):
+        if "_target_" in content:
+            yield path
+        for name, part in content.items():
+            yield from targets(part, (*path, name))
+
+
+@pytest.mark.parametrize(
+    ("file", "place"),
+    [
+        pytest.param(file, place, id="/".join([file, *place]))
+        for file in sorted(str(path.relative_to(CONF).with_suffix("")) for path in CONF.glob("*/*.yaml"))
+        for place in targets(read(file))
+    ],
+)
+def test_a_key_that_the_target_does_not_take_is_refused(file: str, place: tuple[str, ...]) -> None:
+    content = {name: part for name, part in read(file).items() if name not in ("defaults", "name")}
+    inner = content
+    for name in place:
+        inner = inner[name]
+    inner["nonsense"] = 1
+    with pytest.raises(launch.BadInput, match=r"nonsense: no such argument"):
+        launch.instantiate(content, "it")
+
+
+def test_a_key_that_a_network_does_not_take_is_refused() -> None:
+    with pytest.raises(launch.BadInput, match=r"network\.nonsense: no such argument"):
+        build_models(composed("experiment=demo", *SMALL, "+network.nonsense=1"))
+
+
+@pytest.mark.parametrize("policy", ["change_of_mind", "random_doubt", "restarts"])
+def test_a_policy_that_reads_quality_is_refused_without_the_head(policy: str) -> None:
+    settings = composed("experiment=demo", *SMALL, "models.diffusion.quality=false")
+    only = {name: arm for name, arm in settings["arms"].items() if name == policy}
+    with pytest.raises(launch.BadInput, match=rf"arms\.{policy}\.policy: .*quality"):
+        assembly.policies_of(settings | {"arms": only})
+
+
+@pytest.mark.parametrize(
+    ("primary", "given"),
+    [
+        ("experiment", ()),
+        ("train", ()),
+        ("evaluate", ("checkpoint=somewhere",)),
+        ("report", ()),
+        ("solve", ("puzzle=0120",)),
+    ],
+)
+def test_an_entry_point_says_where_it_writes_and_what_it_trusts(primary: str, given: tuple[str, ...]) -> None:
+    settings = composed(*given, primary=primary)
+    assert settings["trusted"] == []
+    if primary != "solve":
+        assert settings["output"] == f"outputs/{settings['name']}"
+
+
+def test_every_experiment_says_what_it_is_in_its_first_line_of_comment() -> None:
+    """`make experiments` lists that line."""
+    for path in sorted(Path(CONF / "experiment").glob("*.yaml")):
+        package, said = path.read_text().splitlines()[:2]
+        assert package == "# @package _global_"
+        assert said.startswith("# ") and len(said) > 20
