@@ -1,7 +1,7 @@
 """From settings to objects: shapes, objectives, policies, arms, and the keys that say when two of them are the same.
 
-This file decides what a setting builds and what must be equal for a checkpoint or a record to be reused. It trains nothing and
-answers nothing. Everything that can be refused is refused here, before anything is written.
+This file decides what a setting builds and what must be equal for a checkpoint or a record to be reused. It trains
+nothing and answers nothing. Everything that can be refused is refused here, before anything is written.
 """
 
 import hashlib
@@ -86,7 +86,9 @@ def device_of(settings: Mapping[str, Any]) -> torch.device:
     """Where arms answer. Raises: BadInput where CUDA is asked for and there is none."""
     there = torch.cuda.is_available()
     if settings["device"] == "cuda" and not there:
-        raise launch.BadInput("device=cuda: torch sees no CUDA device: choose device=cpu, or install a torch built for CUDA")
+        raise launch.BadInput(
+            "device=cuda: torch sees no CUDA device: choose device=cpu, or install a torch built for CUDA"
+        )
     return torch.device("cuda" if there and settings["device"] != "cpu" else "cpu")
 
 
@@ -113,7 +115,12 @@ def models_of(settings: Mapping[str, Any], task: Task) -> dict[str, Model]:
 
 
 def _model(
-    name: str, given: Mapping[str, Any], settings: Mapping[str, Any], task: Task, trainer: Trainer, known: dict[str, Model]
+    name: str,
+    given: Mapping[str, Any],
+    settings: Mapping[str, Any],
+    task: Task,
+    trainer: Trainer,
+    known: dict[str, Model],
 ) -> Model:
     kind, thought = given["kind"], given["thought"]
     if kind not in KINDS:
@@ -159,7 +166,17 @@ def changed(folder: Path, settings: Mapping[str, Any]) -> str:
     return ", ".join(words) or "its settings are the same, so its data or weights are not"
 
 
-_SAYS_NOTHING = ("name", "output", "title", "primary", "logger.*", "budget.passes", "budget.rungs", "budget.examples", "budget.traces")
+_SAYS_NOTHING = (
+    "name",
+    "output",
+    "title",
+    "primary",
+    "logger.*",
+    "budget.passes",
+    "budget.rungs",
+    "budget.examples",
+    "budget.traces",
+)
 """Settings that may change between two runs into one folder."""
 
 _INDIFFERENT = ("checkpoint_every", "keep", "log_every", "snapshots")
@@ -239,7 +256,12 @@ def loaded(folder: Path) -> tuple[Trained, dict[str, Any]]:
 
 
 def arm_of(
-    name: str, settings: Mapping[str, Any], task: Task, trained: Mapping[str, Trained], policy: Policy | None, device: torch.device
+    name: str,
+    settings: Mapping[str, Any],
+    task: Task,
+    trained: Mapping[str, Trained],
+    policy: Policy | None,
+    device: torch.device,
 ) -> DiffusionArm | AutoregressiveArm:
     """The arm `name` over its trained network."""
     arm, budget = settings["arms"][name], settings["budget"]
@@ -262,12 +284,15 @@ def arm_of(
 
 
 def _unit(task: Task, trained: Mapping[str, Trained], otherwise: Shape) -> int:
-    """FLOPs of one pass of the first diffusion model; where there is none, of a pass that the network at hand would make."""
+    """FLOPs of one pass of the first diffusion model; where there is none, of a pass that the network at hand would
+    make."""
     shapes = [each.network.shape for each in trained.values() if each.kind == "diffusion"]
     return pass_flops((shapes or [otherwise])[0], task.length(in_place=task.in_place, thought=False))
 
 
-def run_key(name: str, settings: Mapping[str, Any], task: Task, trained: Mapping[str, Trained], device: torch.device) -> str:
+def run_key(
+    name: str, settings: Mapping[str, Any], task: Task, trained: Mapping[str, Trained], device: torch.device
+) -> str:
     """Names everything that could change this arm's records, and nothing that could not, such as the ladder."""
     arm, budget = settings["arms"][name], settings["budget"]
     diffusion = arm["kind"] == "diffusion"
@@ -283,4 +308,3 @@ def run_key(name: str, settings: Mapping[str, Any], task: Task, trained: Mapping
         settings["threads"],
         device.type,
     )
-

@@ -1,7 +1,7 @@
 """Let arms answer: `python -m dlmreason.evaluate checkpoint=<folder> policy=<name> [task.file=...] [overrides]`.
 
-This file decides the order of work around an evaluation: what is recorded already, what is left, the snapshot, the progress
-line, the timing. What an arm does belongs to `evaluation`.
+This file decides the order of work around an evaluation: what is recorded already, what is left, the snapshot, the
+progress line, the timing. What an arm does belongs to `evaluation`.
 """
 
 import json
@@ -140,8 +140,9 @@ def _fits(task: Any, made: Any) -> None:
     size = task.vocabulary(made.thought).size
     if size != shape.vocabulary_size or tuple(task.feature_sizes) != shape.feature_sizes or length > shape.length:
         raise launch.BadInput(
-            f"task={task.name}: {size} symbols, {length} positions and features {tuple(task.feature_sizes)}, but the checkpoint "
-            f"reads {shape.vocabulary_size}, {shape.length} and {shape.feature_sizes}: it was trained on another task"
+            f"task={task.name}: {size} symbols, {length} positions and features {tuple(task.feature_sizes)}, but "
+            f"the checkpoint reads {shape.vocabulary_size}, {shape.length} and {shape.feature_sizes}: it was trained "
+            "on another task"
         )
 
 

@@ -1,7 +1,8 @@
 """The whole way: `python -m dlmreason.experiment experiment=<name> [overrides]`.
 
-Trains what has no checkpoint, lets every arm answer over its ladder, compares, reports. One idempotent, resumable job: run
-again it does nothing twice, interrupted it goes on. This file decides the order; each part is in the entry point of its name.
+Trains what has no checkpoint, lets every arm answer over its ladder, compares, reports. One idempotent, resumable job:
+run again it does nothing twice, interrupted it goes on. This file decides the order; each part is in the entry point of
+its name.
 """
 
 import json
@@ -13,7 +14,7 @@ from typing import Any
 from dlmreason import launch
 from dlmreason.evaluate import answered, examples_of
 from dlmreason.report import json_of, report, write
-from dlmreason.train import trained
+from dlmreason.train import refuse_another, trained
 
 
 def main(settings: launch.Settings) -> int:
@@ -35,6 +36,8 @@ def main(settings: launch.Settings) -> int:
     examples = examples_of(task, settings)
     folder = Path(settings["output"])
     with launch.locked(folder):
+        for model in models.values():
+            refuse_another(model, settings, folder)
         describe(folder, settings, first=True)
         mirror = Mirror(
             settings["logger"]["mode"],
@@ -84,8 +87,8 @@ def _one_policy(settings: launch.Settings) -> launch.Settings:
 def describe(folder: Path, settings: Mapping[str, Any], *, first: bool = False) -> None:
     """Writes what is run into the folder: config.yaml, and run.json with versions, commit and machine.
 
-    first: only where nothing is written yet. A folder keeps its description until it is known that these settings may add to
-    it, and for as long as they add nothing.
+    first: only where nothing is written yet. A folder keeps its description until it is known that these settings may
+    add to it, and for as long as they add nothing.
     """
     import yaml
 
@@ -109,7 +112,8 @@ def describe(folder: Path, settings: Mapping[str, Any], *, first: bool = False) 
 def metrics_log(folder: Path, mirror: Any = None) -> Callable[[str, dict[str, float]], None]:
     """A log of training entries: a JSON line each in metrics/<model>.jsonl, and W&B.
 
-    After a resume the training tells again what lay behind its checkpoint: an entry for an update that is there replaces it.
+    After a resume the training tells again what lay behind its checkpoint: an entry for an update that is there
+    replaces it.
     """
 
     def log(model: str, entry: dict[str, float]) -> None:
@@ -175,7 +179,9 @@ def keep_traces(
                     example=example.id,
                     seed=seed,
                     length=len(story.start),
-                    layout={key: getattr(layout, key) for key in ("rows", "columns", "box_rows", "box_columns", "first")},
+                    layout={
+                        key: getattr(layout, key) for key in ("rows", "columns", "box_rows", "box_columns", "first")
+                    },
                     given=[not editable for editable in sheet.editable.tolist()],
                     start=story.start,
                     gold=None if vocabulary.mask_id in gold else gold,

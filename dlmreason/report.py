@@ -1,6 +1,7 @@
 """Records into numbers, a figure and a page: `python -m dlmreason.report name=<name>`, or of any folder with `output=`.
 
-This file decides which files a report consists of. It reads what a run left behind and imports neither torch nor a task.
+This file decides which files a report consists of. It reads what a run left behind and imports neither torch nor a
+task.
 """
 
 import json
@@ -14,7 +15,8 @@ from dlmreason import launch
 
 
 def report(folder: Path, show: bool = True) -> dict[str, Any]:
-    """Writes summary.json, table.md, figure.svg and report.html of an output folder; prints the table. Returns the summary.
+    """Writes summary.json, table.md, figure.svg and report.html of an output folder; prints the table. Returns the
+    summary.
 
     Raises: BadInput where there is nothing to report, or records that do not belong together.
     """
@@ -24,7 +26,9 @@ def report(folder: Path, show: bool = True) -> dict[str, Any]:
 
     paths = [path for path in (folder / "records.jsonl", folder / "records.jsonl.gz") if path.exists()]
     if not paths:
-        raise launch.BadInput(f"{folder}: there are no records in it: run the experiment first, or give another output=")
+        raise launch.BadInput(
+            f"{folder}: there are no records in it: run the experiment first, or give another output="
+        )
     contents = read(paths[0], Record)
     for problem in contents.problems:
         launch.say(f"left out: {problem}")

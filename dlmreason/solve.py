@@ -40,13 +40,17 @@ class Solver:
 
         trained, about = assembly.loaded(_checkpoint(Path(folder)))
         if trained.kind != "diffusion":
-            raise ValueError(f"{folder} holds an autoregressive model, which has no passes: give a diffusion model's folder")
+            raise ValueError(
+                f"{folder} holds an autoregressive model, which has no passes: give a diffusion model's folder"
+            )
         self.trained = trained
         settings = about["task"]["settings"]
         without_file = {key: None if key == "file" else value for key, value in settings.items()}
         self.task = assembly.task_of({"task": without_file, "trusted": []})
 
-    def solve(self, puzzle: str, passes: int = 1024, policy: Any = None, seed: int = 0, watch: TextIO | None = None) -> Solution:
+    def solve(
+        self, puzzle: str, passes: int = 1024, policy: Any = None, seed: int = 0, watch: TextIO | None = None
+    ) -> Solution:
         """Answers one puzzle. policy: `change_of_mind` by default.  watch: where to show the passes as they are made.
 
         Raises: ValueError for a puzzle that is none, with the reason, or for fewer than 1 pass.
@@ -67,7 +71,13 @@ class Solver:
             self._show(story, watch)
         verdict = self.task.verify(example, attempt.answer)
         return Solution(
-            attempt.answer, verdict.correct, verdict.reason, attempt.nfe, attempt.score, story.frames, self._board(attempt.answer)
+            attempt.answer,
+            verdict.correct,
+            verdict.reason,
+            attempt.nfe,
+            attempt.score,
+            story.frames,
+            self._board(attempt.answer),
         )
 
     def _show(self, story: Any, file: TextIO) -> None:
@@ -94,7 +104,9 @@ class Solver:
             if row and row % layout.box_rows == 0:
                 lines.append("")
             here = cells[row * layout.columns : (row + 1) * layout.columns]
-            boxes = [" ".join(here[at : at + layout.box_columns]) for at in range(0, layout.columns, layout.box_columns)]
+            boxes = [
+                " ".join(here[at : at + layout.box_columns]) for at in range(0, layout.columns, layout.box_columns)
+            ]
             lines.append("   ".join(boxes))
         return "\n".join(lines)
 
@@ -118,7 +130,9 @@ def main(settings: launch.Settings) -> int:
         solver = load(settings["checkpoint"])
     policy = policy_of(settings["policy"], "policy", quality=solver.trained.network.shape.quality)
     with launch.refused("puzzle", ValueError):
-        solution = solver.solve(str(settings["puzzle"]), settings["budget"]["passes"], policy, settings["seed"], sys.stdout)
+        solution = solver.solve(
+            str(settings["puzzle"]), settings["budget"]["passes"], policy, settings["seed"], sys.stdout
+        )
     print(f"\n{solution}")
     return 0
 

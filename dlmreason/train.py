@@ -1,7 +1,7 @@
 """Train models: `python -m dlmreason.train model=<name> task=<name> [overrides]`, and what an experiment needs of it.
 
-This file decides that a model is trained once: a checkpoint with the same key is used, one with another is refused. How it is
-trained belongs to `training`.
+This file decides that a model is trained once: a checkpoint with the same key is used, one with another is refused. How
+it is trained belongs to `training`.
 """
 
 import sys
@@ -15,30 +15,19 @@ Log = Callable[[str, dict[str, float]], None]
 """Told (model, entry) whenever there is something to log."""
 
 
-def trained(
-    model: Any, task: Any, settings: Mapping[str, Any], folder: Path, log: Log | None = None
-) -> Any:
+def trained(model: Any, task: Any, settings: Mapping[str, Any], folder: Path, log: Log | None = None) -> Any:
     """The model with its weights (`assembly.Trained`), from `folder`/models/<name>, or trained now and put there.
 
     Raises: BadInput for a checkpoint of another training; training.interrupts.Interrupted.
     """
-    from dlmreason.assembly import changed, loaded
-    from dlmreason.networks.checkpoint import CheckpointError, save
+    from dlmreason.assembly import loaded
+    from dlmreason.networks.checkpoint import save
 
+    refuse_another(model, settings, folder)
     place = folder / "models" / model.name
-    try:
-        made, about = loaded(place)
-    except CheckpointError as error:
-        if place.joinpath("description.json").exists():
-            launch.say(f"{error}; training goes on from its newest whole step, or begins anew")
-    else:
-        if about["extra"]["key"] != model.key:
-            raise launch.BadInput(
-                f"{place} holds a model of another training ({changed(folder, settings)}): give another name= or output=, "
-                "or remove that folder"
-            )
+    if _whole(place, say=True):
         launch.say(f"{model.name}: trained before, {place}")
-        return made
+        return loaded(place)[0]
     fitted = _fit(model, task, settings, folder, log)
     vocabulary = task.vocabulary(model.thought)
     save(
@@ -61,6 +50,34 @@ def trained(
     return loaded(place)[0]
 
 
+def refuse_another(model: Any, settings: Mapping[str, Any], folder: Path) -> None:
+    """Nothing where `folder` has no whole checkpoint of this name, or one of the same training.
+
+    Raises: BadInput for one of another training, with what differs.
+    """
+    from dlmreason.assembly import changed
+
+    place = folder / "models" / model.name
+    about = _whole(place)
+    if about and about["extra"]["key"] != model.key:
+        raise launch.BadInput(
+            f"{place} holds a model of another training ({changed(folder, settings)}): give another name= or "
+            "output=, or remove that folder"
+        )
+
+
+def _whole(place: Path, say: bool = False) -> dict[str, Any] | None:
+    """The description of a checkpoint whose files are whole; says what is wrong with one that is there and is not."""
+    from dlmreason.networks.checkpoint import CheckpointError, verify
+
+    try:
+        return verify(place)
+    except CheckpointError as error:
+        if say and place.joinpath("description.json").exists():
+            launch.say(f"{error}; training goes on from its newest whole step, or begins anew")
+        return None
+
+
 def learning(history: list[dict[str, float]], updates: int) -> dict[str, float]:
     """{"half", "full"}: validation accuracy at half and at full training, as far as it was measured."""
     measured = {int(entry["update"]): entry["accuracy"] for entry in history if "accuracy" in entry}
@@ -80,8 +97,8 @@ def _fit(model: Any, task: Any, settings: Mapping[str, Any], folder: Path, log: 
     torch.manual_seed(settings["seed"])
     network = Transformer(model.shape)
     launch.say(
-        f"{model.name}: {network.num_parameters:,} parameters, {model.updates:,} updates of {model.trainer.batch_size} examples, "
-        f"{model.flops():.2e} FLOPs"
+        f"{model.name}: {network.num_parameters:,} parameters, {model.updates:,} updates of "
+        f"{model.trainer.batch_size} examples, {model.flops():.2e} FLOPs"
     )
     try:
         with launch.refused(f"models.{model.name}", ValueError):
@@ -141,7 +158,9 @@ def validation(model: Any, task: Any, settings: Mapping[str, Any]) -> Callable[[
             attempts = arm.attempts(examples, (passes,), settings["seed"])
         else:
             rules = ["vote"]
-            arm = AutoregressiveArm("validation", task, network, model.thought, 2**62, rules, most=1, width=budget["ar_width"])
+            arm = AutoregressiveArm(
+                "validation", task, network, model.thought, 2**62, rules, most=1, width=budget["ar_width"]
+            )
             attempts = arm.attempts(examples, (1,), settings["seed"])
         right = [task.verify(group[0].example, group[0].answer).correct for group in attempts if group]
         measured = {"accuracy": sum(right) / max(len(examples), 1)}

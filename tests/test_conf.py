@@ -3,6 +3,8 @@
 A group without a builder here fails the first test, and a file that its target does not take fails its own.
 """
 
+import importlib
+import inspect
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -143,6 +145,16 @@ def test_every_group_has_a_builder() -> None:
 @pytest.mark.parametrize(("group", "option"), OPTIONS, ids=map("=".join, OPTIONS))
 def test_an_option_is_built(group: str, option: str) -> None:
     BUILD[group](option)
+
+
+def test_a_policy_is_by_default_what_its_file_says() -> None:
+    """`load(path).solve(puzzle)` and `make solve` are one policy."""
+    for option in TREE.options("policy"):
+        config = read(f"policy/{option}")
+        module, _, name = config["_target_"].rpartition(".")
+        parameters = inspect.signature(getattr(importlib.import_module(module), name)).parameters
+        defaults = {key: each.default for key, each in parameters.items() if each.default is not each.empty}
+        assert {key: value for key, value in config.items() if key in defaults}.items() <= defaults.items(), option
 
 
 def targets(content: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

@@ -106,7 +106,8 @@ def noise_id(task: str, example: str) -> int:
 
 
 def rows_of(task: Task, examples: Sequence[Example], device: torch.device) -> Rows:
-    """Examples as the diffusion arm's rows, padded to the task's longest sheet; padding is given, and has no features."""
+    """Examples as the diffusion arm's rows, padded to the task's longest sheet; padding is given, and has no
+    features."""
     vocabulary = task.vocabulary(False)
     length = task.length(in_place=task.in_place, thought=False)
     sheets = [task.sheet(example, in_place=task.in_place, thought=False) for example in examples]

@@ -1,7 +1,7 @@
 """The autoregressive arm: as many chains as a budget of passes buys, and a rule by which one is believed.
 
-This file decides how a budget in FLOPs becomes chains, and reads every rung and rule off the same nested chains. It knows no
-task's rules and judges nothing.
+This file decides how a budget in FLOPs becomes chains, and reads every rung and rule off the same nested chains. It
+knows no task's rules and judges nothing.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -30,8 +30,9 @@ RULES: dict[str, Callable[[Sequence[Chain]], list[Choice]]] = {
 class AutoregressiveArm:
     """Answers by chains of a causal network, greedy first, then sampled.
 
-    flops_per_pass: what one pass of the diffusion arm costs, the unit of the ladder.  rules: keys of RULES, each an arm of its
-    own in the records.  temperature: of every chain but the first.  most: never more chains than this.  width: rows of a call.
+    flops_per_pass: what one pass of the diffusion arm costs, the unit of the ladder.  rules: keys of RULES, each an arm
+    of its own in the records.  temperature: of every chain but the first.  most: never more chains than this.  width:
+    rows of a call.
     """
 
     name: str
@@ -50,9 +51,13 @@ class AutoregressiveArm:
         if unknown or not self.rules:
             raise ValueError(f"rules={list(self.rules)}: choose one or more of {', '.join(RULES)}")
         if "quality" in self.rules and not self.network.shape.quality:
-            raise ValueError("rules holds quality, and this network has no quality head: train one, or leave the rule out")
+            raise ValueError(
+                "rules holds quality, and this network has no quality head: train one, or leave the rule out"
+            )
         if not 0 < self.temperature < float("inf"):
-            raise ValueError(f"temperature={self.temperature} must be above 0 and finite: the first chain is greedy anyway")
+            raise ValueError(
+                f"temperature={self.temperature} must be above 0 and finite: the first chain is greedy anyway"
+            )
         self._vocabulary = self.task.vocabulary(self.thought)
         self._features = self.task.answer_features().tolist()
         self.charged, self.wasted = Work(), Work()
@@ -92,8 +97,8 @@ class AutoregressiveArm:
     def _by_chains(self, examples: Sequence[Example], top: int) -> dict[int, list[Example]]:
         """Examples by the number of chains to ask for, so that each group is one call of the engine.
 
-        Answers are of one length, and the number is what the top rung buys. With a thought it is one more than would be bought
-        at the length of the known thought, so that as a rule the last is seen not to fit.
+        Answers are of one length, and the number is what the top rung buys. With a thought it is one more than would be
+        bought at the length of the known thought, so that as a rule the last is seen not to fit.
         """
         groups: dict[int, list[Example]] = {}
         for example in examples:
@@ -149,9 +154,7 @@ class AutoregressiveArm:
             on_batch=tally,
         )
 
-    def _read(
-        self, example: Example, prompt: Prompt, chains: list[Chain], ladder: tuple[int, ...]
-    ) -> list[Attempt]:
+    def _read(self, example: Example, prompt: Prompt, chains: list[Chain], ladder: tuple[int, ...]) -> list[Attempt]:
         shape, given = self.network.shape, len(prompt.tokens)
         lengths = [chain.generated for chain in chains]
         costs = list(
@@ -184,7 +187,9 @@ class AutoregressiveArm:
         return attempts
 
     def _reading(self, prompt: int) -> Cost:
-        return Cost(nfe=1, scheduled_passes=1, sequential_depth=0, tokens=0, flops=prefill_flops(self.network.shape, prompt))
+        return Cost(
+            nfe=1, scheduled_passes=1, sequential_depth=0, tokens=0, flops=prefill_flops(self.network.shape, prompt)
+        )
 
     def _cost(self, prompt: int, chain: Chain) -> Cost:
         calls = chain_queries(self.network.shape, chain.generated)

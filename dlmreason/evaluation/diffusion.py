@@ -1,7 +1,7 @@
 """The diffusion arm: a network and a policy over a ladder of passes.
 
-This file decides how a ladder is walked: an anytime policy walks one trajectory and is asked at each rung, another is run
-once for each. It knows no task's rules and judges nothing.
+This file decides how a ladder is walked: an anytime policy walks one trajectory and is asked at each rung, another is
+run once for each. It knows no task's rules and judges nothing.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +24,8 @@ from dlmreason.sampling.trace import Trace, Tracer
 class DiffusionArm:
     """Answers by denoising passes under a policy.
 
-    denoise: the network as a `Denoiser`.  width, chunk: see `Sampler`.  Its FLOPs are `pass_flops` for each call of a row.
+    denoise: the network as a `Denoiser`.  width, chunk: see `Sampler`.  Its FLOPs are `pass_flops` for each call of a
+    row.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """Run an arm over examples and a ladder, judge what it answers, and write it down.
 
-This file decides what is still to do, and that a line is on the disk before the next example's; it knows no kind of arm. What
-is recorded is deterministic; seconds go into timings.
+This file decides what is still to do, and that a line is on the disk before the next example's; it knows no kind of
+arm. What is recorded is deterministic; seconds go into timings.
 """
 
 import time
@@ -121,7 +121,8 @@ def evaluate(
     for done, group in enumerate(attempts, 1):
         records = to_records(plan, group)
         writer.append_many(record for record in records if record.point not in have)
-        right += bool(records) and records[-1].correct
+        # Of several rules an arm's first; of an answer and its companion the answer.
+        right += next((record.correct for record in records if record.rung == plan.ladder[-1]), False)
         if on_example is not None:
             on_example(done, right)
     return time.monotonic() - started

@@ -1,6 +1,8 @@
-"""Rows under way and rows that have finished, on disk: an interrupted evaluation goes on, a finished one can be extended.
+"""Rows under way and rows that have finished, on disk: an interrupted evaluation goes on, a finished one can be
+extended.
 
-This file decides when a snapshot is taken and which one fits. A snapshot that does not fit this run, or is damaged, is left
+This file decides when a snapshot is taken and which one fits. A snapshot that does not fit this run, or is damaged, is
+left
 unused with a sentence: the rows are walked again from their start and come out the same, only later.
 """
 
@@ -52,9 +54,7 @@ class Snapshot:
             if state is None:
                 continue
             places = [
-                place
-                for place, number in enumerate(state.rows.id.tolist())
-                if number in wanted and number not in held
+                place for place, number in enumerate(state.rows.id.tolist()) if number in wanted and number not in held
             ]
             held |= {int(state.rows.id[place]) for place in places}
             if places:
@@ -111,9 +111,7 @@ class Snapshot:
         if len(leaves) != len(shapes):
             self._report(f"{path} is of another version and is not used; its rows begin anew")
             return None
-        state: State = tree_unflatten(
-            [leaf.to(like.device) for leaf, like in zip(leaves, shapes, strict=True)], spec
-        )
+        state: State = tree_unflatten([leaf.to(like.device) for leaf, like in zip(leaves, shapes, strict=True)], spec)
         if tuple(rungs[: len(old)]) != old:
             self._report(f"{path} is of the ladder {old} and cannot go on along {rungs}; its rows begin anew")
             return None

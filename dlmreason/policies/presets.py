@@ -33,8 +33,9 @@ def change_of_mind(
     temperature: float = 1.0,
     patience: int = 1,
     share: float = 1.0,
-    certify: float | None = None,
-    tests: int = 2,
+    certify: float | None = -0.005,
+    tests: int = 3,
+    hidden: float = 0.15,
     learned: bool = True,
 ) -> Policy:
     """Decode, then doubt what the quality head thinks wrong, write it anew, and keep the best canvas (design of this
@@ -45,7 +46,7 @@ def change_of_mind(
     `Certify`; None never settles.  learned: False doubts at random, with everything else as it was: the control.
     """
     select: Select = LowestQuality(doubt) if learned else AtRandom(doubt)
-    return _kept(select, count, temperature, patience, share, certify, tests)
+    return _kept(select, count, temperature, patience, share, certify, tests, hidden)
 
 
 def random_doubt(
@@ -54,23 +55,33 @@ def random_doubt(
     temperature: float = 1.0,
     patience: int = 1,
     share: float = 1.0,
-    certify: float | None = None,
-    tests: int = 2,
+    certify: float | None = -0.005,
+    tests: int = 3,
+    hidden: float = 0.15,
 ) -> Policy:
     """`change_of_mind` with the doubted tokens drawn at random: the same wrappers and the same number of resamples."""
-    return change_of_mind(doubt, count, temperature, patience, share, certify, tests, learned=False)
+    return change_of_mind(doubt, count, temperature, patience, share, certify, tests, hidden, learned=False)
 
 
-def restarts(count: int = 2, temperature: float = 1.0, certify: float | None = None, tests: int = 2) -> Policy:
+def restarts(
+    count: int = 2, temperature: float = 1.0, certify: float | None = -0.005, tests: int = 3, hidden: float = 0.15
+) -> Policy:
     """Independent sampled decodes, each judged once when full; the best by the same quality is kept: the baseline to
     beat."""
-    return _kept(AtRandom(0), count, temperature, 0, 1.0, certify, tests)
+    return _kept(AtRandom(0), count, temperature, 0, 1.0, certify, tests, hidden)
 
 
 def _kept(
-    select: Select, count: int, temperature: float, patience: int, share: float, certify: float | None, tests: int
+    select: Select,
+    count: int,
+    temperature: float,
+    patience: int,
+    share: float,
+    certify: float | None,
+    tests: int,
+    hidden: float,
 ) -> Policy:
     decode = Ordered(scores.confidence, count, temperature)
     best = KeepBest(Restart(Judged(Doubt(select, decode), scores.mean_log_quality), patience, share))
     # Outside KeepBest, so that what is tested and settled on is the answer that would be given.
-    return best if certify is None else Certify(best, certify, tests)
+    return best if certify is None else Certify(best, certify, tests, hidden)

@@ -94,7 +94,8 @@ def test_a_signal_ends_it_with_its_code_and_a_sentence(
 def test_records_that_are_torn_or_lost_are_made_again(
     finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The last line is torn, and one is gone from anywhere: a lowest rung, a top one, one variant of two, one rule of three."""
+    """The last line is torn, and one is gone from anywhere: a lowest rung, a top one, one variant of two, one rule of
+    three."""
     folder = copy(finished, tmp_path / "torn")
     path = folder / "records.jsonl"
     lines = path.read_bytes().splitlines(keepends=True)
@@ -162,7 +163,9 @@ def test_a_damaged_checkpoint_is_refused_by_name(
 ) -> None:
     model = copy(finished / "models" / "diffusion", tmp_path / "model")
     path = model / "model.safetensors"
-    {"flipped": flip, "cut short": lambda path: path.write_bytes(path.read_bytes()[:-9]), "missing": Path.unlink}[harm](path)
+    {"flipped": flip, "cut short": lambda path: path.write_bytes(path.read_bytes()[:-9]), "missing": Path.unlink}[harm](
+        path
+    )
     more = ("puzzle=1",) if entry == "solve" else ("threads=1",)
     assert start(entry, f"checkpoint={model}", *more) == 2
     said = capsys.readouterr().err
@@ -170,9 +173,7 @@ def test_a_damaged_checkpoint_is_refused_by_name(
     assert not list(elsewhere.iterdir())
 
 
-def test_a_folder_in_use_is_refused_at_once(
-    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_folder_in_use_is_refused_at_once(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = copy(finished, tmp_path / "used")
     with launch.locked(folder):
         before = records(folder)

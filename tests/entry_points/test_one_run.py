@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,9 @@ def no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_everything_is_there(finished: Path) -> None:
-    expected = "config.yaml run.json records.jsonl timings.jsonl traces.jsonl summary.json table.md figure.svg report.html"
+    expected = (
+        "config.yaml run.json records.jsonl timings.jsonl traces.jsonl summary.json table.md figure.svg report.html"
+    )
     for name in expected.split():
         assert (finished / name).stat().st_size > 100, name
     for model in ("diffusion", "answer", "thought"):
@@ -47,7 +50,9 @@ def test_every_arm_answers_every_example_at_every_rung_that_it_can_afford(finish
     assert len({record.point for record in found.items}) == len(found.items)
     revising = DIFFUSION[1:]
     arms = [*DIFFUSION, *(f"{arm}.last" for arm in revising), *(f"answer.{rule}" for rule in RULES)]
-    assert {place for place in points if not place[0].startswith("thought")} == {(arm, rung) for arm in arms for rung in RUNGS}
+    assert {place for place in points if not place[0].startswith("thought")} == {
+        (arm, rung) for arm in arms for rung in RUNGS
+    }
     assert set(points.values()) <= {5} or all(arm.startswith("thought") for (arm, _), n in points.items() if n != 5)
     assert {f"thought.{rule}" for rule in RULES} <= {arm for arm, _ in points}
     assert {record.seed for record in found.items} == {0}
@@ -103,15 +108,13 @@ def test_timings_and_traces_belong_to_the_records(finished: Path) -> None:
     keys = {record.arm.partition(".")[0]: record.run_key for record in found}
     assert all(timing.run_key == keys[timing.arm] and timing.rows == 5 for timing in timings)
     (trace,) = read(finished / "traces.jsonl", Trace).items
-    last = next(
-        each for each in found if (each.arm, each.example, each.rung) == (trace.arm, trace.example, 8)
-    )
+    last = next(each for each in found if (each.arm, each.example, each.rung) == (trace.arm, trace.example, 8))
     answer = list(trace.start)
     for change in trace.answers:
         for position, token in change["changes"]:
             answer[position] = token
-    told = [trace.symbols[token] for token, given in zip(answer, trace.given, strict=True) if not given]
-    assert last.answer.split(" ") == told
+    written = [trace.symbols[token] for token, given in zip(answer, trace.given, strict=True) if not given]
+    assert last.answer == " ".join(takewhile(lambda symbol: symbol not in ("<pad>", "<eos>"), written))
 
 
 def test_run_again_it_does_nothing_twice(
@@ -177,7 +180,9 @@ def test_an_extended_run_is_the_long_run(finished: Path, tmp_path: Path) -> None
     assert set(records(finished)) < set(records(extended))
     assert (extended / "traces.jsonl").read_bytes() == (direct / "traces.jsonl").read_bytes()
     assert weights(extended) == weights(finished)
-    assert (extended / "run.json").read_bytes() != (finished / "run.json").read_bytes()  # it tells of the last that added
+    assert (extended / "run.json").read_bytes() != (
+        finished / "run.json"
+    ).read_bytes()  # it tells of the last that added
 
 
 def test_one_policy_takes_the_place_of_the_diffusion_arms(finished: Path, tmp_path: Path) -> None:

@@ -18,7 +18,11 @@ GOOD = "1.34341.2.4343.1,1234341221434321\n", "12.434122143432.,1234341221434321
         ("experiment", (), ["experiment: choose one", "experiment=demo"]),
         ("experiment", ("experiment=demp",), ["experiment=demp", "there is no such experiment", "nearest: demo"]),
         ("experiment", ("experiment=demo", "polcy=restarts"), ["polcy=restarts", "no such setting", "nearest: policy"]),
-        ("experiment", ("experiment=demo", "budget.pases=3"), ["budget.pases=3", "no such setting", "nearest: budget.passes"]),
+        (
+            "experiment",
+            ("experiment=demo", "budget.pases=3"),
+            ["budget.pases=3", "no such setting", "nearest: budget.passes"],
+        ),
         ("experiment", ("experiment=demo", "policy=restart"), ["policy=restart", "nearest: restarts"]),
         ("experiment", ("experiment=demo", "budget.passes=0"), ["budget.passes=0", "whole number from 1"]),
         ("experiment", ("experiment=demo", "budget.passes=-1"), ["budget.passes=-1", "whole number from 1"]),
@@ -36,7 +40,11 @@ GOOD = "1.34341.2.4343.1,1234341221434321\n", "12.434122143432.,1234341221434321
         ("experiment", (*TINY, "trainer.ema=1"), ["trainer.ema=1", "below 1"]),
         ("experiment", (*TINY, "trainer.betas=[0.9]"), ["trainer", "betas", "two numbers"]),
         ("experiment", (*TINY, "task.nodes=3"), ["task.nodes=3", "5 or more"]),
-        ("experiment", (*TINY, "models.diffusion.kind=oracle"), ["models.diffusion.kind=oracle", "diffusion, autoregressive"]),
+        (
+            "experiment",
+            (*TINY, "models.diffusion.kind=oracle"),
+            ["models.diffusion.kind=oracle", "diffusion, autoregressive"],
+        ),
         ("train", ("model=oracle",), ["model=oracle", "diffusion"]),
         ("train", ("model=answer", "network=tiny", *GRAPH), ["models.autoregressive.updates"]),
         ("evaluate", (), ["checkpoint: needs a value"]),
@@ -73,7 +81,7 @@ def test_a_device_that_is_not_there_is_refused(elsewhere: Path, capsys: pytest.C
         ("network.width=32", "network.width=16 there and 32 here"),
         ("trainer.lr=0.01", "trainer.lr=0.002 there and 0.01 here"),
         ("budget.width=3", "budget.width=2 there and 3 here"),
-        ("arms.change_of_mind.policy.doubt=3", "arms.change_of_mind.policy.doubt=8 there and 3 here"),
+        ("arms.change_of_mind.policy.doubt=3", "arms.change_of_mind.policy.doubt=2 there and 3 here"),
         ("arms.answer.temperature=0.5", "arms.answer.temperature=1.0 there and 0.5 here"),
         ("task.length=4", "task.length=3 there and 4 here"),
     ],
@@ -119,7 +127,10 @@ def test_a_bad_puzzle_is_file_line_reason(
     file = tmp_path / f"puzzles{ending}"
     text = (HEAD + GOOD[0] + row + GOOD[1]).encode()
     file.write_bytes(gzip.compress(text) if ending.endswith("gz") else text)
-    assert start("evaluate", f"checkpoint={sudoku / 'models' / 'diffusion'}", f"task.file={file}", "budget=tiny", *MACHINE) == 2
+    assert (
+        start("evaluate", f"checkpoint={sudoku / 'models' / 'diffusion'}", f"task.file={file}", "budget=tiny", *MACHINE)
+        == 2
+    )
     said = capsys.readouterr().err
     assert said.startswith("error: ") and said.count("\n") == 1
     assert f"{file}:3: " in said and reason in said

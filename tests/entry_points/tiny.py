@@ -1,4 +1,4 @@
-"""An experiment that takes a second: star graphs, three networks of one layer, six arms, eight passes.
+"""An experiment that takes a second, conf/experiment/tiny.yaml beside this file, and ways to start and to stop it.
 
 Run as a script it starts an entry point that dies by SIGKILL at the n-th call of a function of ours:
 `python -m tests.entry_points.tiny dlmreason.experiment:report 1 experiment <overrides>`.
@@ -17,14 +17,17 @@ from typing import Any
 from dlmreason import launch
 
 ROOT = Path(__file__).parents[2]
+TINY = ("--config-dir", str(Path(__file__).with_name("conf")), "experiment=tiny")
 NETWORK = ("network=tiny", "network.num_layers=1", "network.width=16", "network.num_heads=2")
-GRAPH = ("task=star_graph", "task.length=3", "task.train_examples=40", "task.validation_examples=3", "task.test_examples=5")
-TRAINER = ("trainer.batch_size=8", "trainer.checkpoint_every=2", "trainer.log_every=2")
+GRAPH = (
+    "task=star_graph",
+    "task.length=3",
+    "task.train_examples=40",
+    "task.validation_examples=3",
+    "task.test_examples=5",
+)
+TRAINER = ("trainer.lr=0.002", "trainer.batch_size=8", "trainer.checkpoint_every=2", "trainer.log_every=2")
 MACHINE = ("threads=1", "device=cpu")
-TINY = (
-    "experiment=demo", "name=tiny", "budget=tiny", "budget.width=2", "budget.examples=5", "models.diffusion.updates=8", "logger=none",
-    *NETWORK, *GRAPH, *TRAINER, *MACHINE,
-)  # fmt: skip
 
 
 def start(entry: str, *argv: str) -> int:
@@ -69,7 +72,9 @@ def content(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
-def at_call(place: str, number: int, action: Callable[[], Any], patch: Callable[[Any, str, Any], None] = setattr) -> None:
+def at_call(
+    place: str, number: int, action: Callable[[], Any], patch: Callable[[Any, str, Any], None] = setattr
+) -> None:
     """Does `action` just before the `number`-th call of `module:name` or `module:class.name`."""
     module, _, dotted = place.partition(":")
     owner: Any = importlib.import_module(module)

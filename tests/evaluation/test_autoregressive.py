@@ -44,7 +44,9 @@ def chains(arm: AutoregressiveArm, example: Any, count: int, seed: int) -> list[
 
 @pytest.mark.parametrize("most", [40, 5])
 @pytest.mark.parametrize(("name", "thought", "passes"), ARMS)
-def test_it_spends_what_it_may_and_one_more_chain_would_exceed_it(name: str, thought: bool, passes: int, most: int) -> None:
+def test_it_spends_what_it_may_and_one_more_chain_would_exceed_it(
+    name: str, thought: bool, passes: int, most: int
+) -> None:
     task = TASKS[name](5)
     arm = autoregressive(task, thought, passes, most=most)
     shape = arm.network.shape

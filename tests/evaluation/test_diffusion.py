@@ -53,7 +53,11 @@ def test_charged_and_wasted_are_all_that_was_sent(name: str) -> None:
     groups = list(arm.attempts(list(task.examples("test")), LADDER, 0))
     answers = [[attempt for attempt in group if attempt.variant == ANSWER] for group in groups]
     assert arm.counts.charged + arm.counts.wasted == arm.meter.rows == arm.meter.calls * arm.width
-    made = sum(group[-1].nfe for group in answers) if arm.policy.anytime else sum(a.nfe for group in answers for a in group)
+    made = (
+        sum(group[-1].nfe for group in answers)
+        if arm.policy.anytime
+        else sum(a.nfe for group in answers for a in group)
+    )
     assert arm.counts.charged == made
     assert arm.meter.flops == arm.meter.rows * arm.flops_per_pass
 
@@ -148,7 +152,12 @@ def test_a_trace_ends_in_the_answer_that_was_recorded() -> None:
 
 
 def test_noise_ids_tell_examples_and_tasks_apart() -> None:
-    ids = {noise_id(task, f"{split}/{number}") for task in ("a", "b") for split in ("test", "train") for number in range(50)}
+    ids = {
+        noise_id(task, f"{split}/{number}")
+        for task in ("a", "b")
+        for split in ("test", "train")
+        for number in range(50)
+    }
     assert len(ids) == 200
     assert all(-(2**63) <= number < 2**63 for number in ids) and min(ids) < 0 < max(ids)
     assert noise_id("a", "test/0") == noise_id("a", "test/0")

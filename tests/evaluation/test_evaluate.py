@@ -76,7 +76,7 @@ def test_the_task_alone_judges() -> None:
 
 def test_what_is_known_is_not_written_again(tmp_path: Path) -> None:
     path, told = tmp_path / "records.jsonl", []
-    groups = [[attempt(number, rung) for rung in (1, 2)] for number in range(3)]
+    groups = [[attempt(number, rung) for rung in (1, 4)] for number in range(3)]
     with Writer(path) as writer:
         known = to_records(PLAN, groups[1][:1])
         writer.append_many(known)

@@ -21,7 +21,11 @@ JUDGED = Judged(DOUBT, mean_log_quality)
 
 @pytest.mark.parametrize(
     ("wrapper", "name"),
-    [(KeepBest, "KeepBest"), (lambda inner: Restart(inner, 3), "Restart"), (lambda inner: Certify(inner, -1.0), "Certify")],
+    [
+        (KeepBest, "KeepBest"),
+        (lambda inner: Restart(inner, 3), "Restart"),
+        (lambda inner: Certify(inner, -1.0), "Certify"),
+    ],
 )
 def test_a_reader_of_scores_needs_a_judge_inside(wrapper: Any, name: str) -> None:
     with pytest.raises(ValueError, match=rf"{name} reads scores, but nothing inside it gives any: .*Judged"):
@@ -43,7 +47,9 @@ def test_a_stream_is_drawn_once_a_pass() -> None:
         Certify(Certify(JUDGED, -1.0), -1.0)
 
 
-@pytest.mark.parametrize("policy", [DOUBT, JUDGED, KeepBest(Restart(JUDGED, 2)), presets.change_of_mind(), presets.restarts()])
+@pytest.mark.parametrize(
+    "policy", [DOUBT, JUDGED, KeepBest(Restart(JUDGED, 2)), presets.change_of_mind(), presets.restarts()]
+)
 def test_a_policy_that_reads_quality_needs_the_head(policy: Any) -> None:
     with pytest.raises(ValueError, match="the policy needs a network with quality"):
         check_sound(policy, quality=False)
@@ -51,7 +57,8 @@ def test_a_policy_that_reads_quality_needs_the_head(policy: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "policy", [Ordered(confidence), Posterior(Linear()), Gibbs(), Doubt(AtRandom(3), REFILL), Judged(REFILL, mean_log_max)]
+    "policy",
+    [Ordered(confidence), Posterior(Linear()), Gibbs(), Doubt(AtRandom(3), REFILL), Judged(REFILL, mean_log_max)],
 )
 def test_a_policy_that_reads_none_runs_on_any_network(policy: Any) -> None:
     check_sound(policy, quality=False)

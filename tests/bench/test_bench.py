@@ -1,0 +1,197 @@
+"""What a pass, a token and an update cost on this machine, and what we add to the network's own price.
+
+Ratios within one run are what is looked at; the bounds are loose, for machines are shared. `make bench` prints the
+table.
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dlmreason.canvas import Ask
+from dlmreason.compute.flops import forward_flops, pass_flops, training_flops
+from dlmreason.diffusion.objectives import MaskedDiffusion
+from dlmreason.networks.transformer import Denoise, Shape, Transformer
+from dlmreason.policies import presets
+from dlmreason.sampling.autoregress import generate
+from dlmreason.sampling.chains import Prompt
+from dlmreason.sampling.denoise import Rows, Sampler
+from dlmreason.training.fit import fit
+from dlmreason.training.settings import Settings
+from dlmreason.training.sheets import Order, Sheets
+
+pytestmark = pytest.mark.bench
+
+REPEATS = 7
+LENGTH, DIGITS, MASK = 36, 7, 9  # as 6x6 Sudoku: 36 cells, vocabulary of 10
+FEATURES = (7, 7, 7, 3)
+
+
+@pytest.fixture(scope="module")
+def table() -> Iterator[Callable[..., None]]:
+    """Collects rows of the table, which is printed at the end."""
+    rows: list[tuple[str, str]] = []
+    yield lambda name, value: rows.append((name, value))
+    print(f"\n\n{torch.get_num_threads()} threads, {torch.__version__}, medians of {REPEATS}")
+    for name, value in rows:
+        print(f"  {name:<66} {value}")
+
+
+def network(attention: str = "bidirectional", length: int = LENGTH) -> Transformer:
+    """The `small` network of conf, over a 6x6 board."""
+    torch.manual_seed(0)
+    sizes = {"num_layers": 3, "width": 96, "num_heads": 4}
+    return Transformer(
+        Shape(vocabulary_size=10, length=length, feature_sizes=FEATURES, attention=attention, quality=True, **sizes)
+    ).eval()
+
+
+def rows(count: int) -> Rows:
+    generator = torch.Generator().manual_seed(0)
+    tokens = torch.randint(0, 6, (count, LENGTH), generator=generator)
+    editable = torch.rand(count, LENGTH, generator=generator) < 0.75
+    features = torch.stack([torch.randint(0, size, (count, LENGTH), generator=generator) for size in FEATURES], -1)
+    return Rows(torch.arange(count), tokens, editable, features, tokens.clone())
+
+
+def medians(*works: Callable[[], Any]) -> list[float]:
+    """Median seconds of each, taken in turns, so that a busy minute hits all of them."""
+    for work in works:
+        work()
+    taken: list[list[float]] = [[] for _ in works]
+    for _ in range(REPEATS):
+        for seconds, work in zip(taken, works, strict=True):
+            started = time.perf_counter()
+            work()
+            seconds.append(time.perf_counter() - started)
+    return [statistics.median(seconds) for seconds in taken]
+
+
+def gemm() -> float:
+    """FLOPs a second of one large matrix product: what this machine can do."""
+    a, b = torch.randn(768, 768), torch.randn(768, 768)
+    (seconds,) = medians(lambda: [a @ b for _ in range(4)])
+    return 4 * 2 * 768**3 / seconds
+
+
+@pytest.mark.parametrize("batch", [1, 64])
+def test_what_sampler_policy_and_noise_add_to_a_forward(batch: int, table: Callable[..., None]) -> None:
+    made, given, passes = network(), rows(batch), 16
+    denoiser = Denoise(made, MASK)
+    ask = Ask(given.tokens, torch.zeros(batch, dtype=torch.float64), ())
+
+    def forwards() -> None:
+        with torch.inference_mode():
+            for _ in range(passes):
+                denoiser(ask, given.features)
+
+    policies = {"confidence": presets.ordered(count=1), "change_of_mind": presets.change_of_mind()}
+    samplers = [Sampler(policy, denoiser, (10_000,), 0, batch, passes) for policy in policies.values()]
+    starts = [sampler.init(given) for sampler in samplers]
+    walks = [lambda s=sampler, at=start: s.advance(at, passes) for sampler, start in zip(samplers, starts, strict=True)]
+    alone, *together = medians(forwards, *walks)
+    peak = gemm()
+    share = batch * passes * pass_flops(made.shape, LENGTH) / alone / peak
+    table(
+        f"a forward of {LENGTH} positions, batch {batch}",
+        f"{1e3 * alone / passes:.2f} ms, {share:.0%} of a GEMM's {peak / 1e9:.0f} GFLOP/s",
+    )
+    for name, seconds in zip(policies, together, strict=True):
+        table(
+            f"a pass under {name}, batch {batch}",
+            f"{1e3 * seconds / passes:.2f} ms, {seconds / alone:.2f} x the forward",
+        )
+        assert 0.8 < seconds / alone < 10
+    assert 0.001 < share < 1.5
+
+
+@pytest.mark.parametrize("width", [1, 64])
+def test_tokens_a_second(width: int, table: Callable[..., None]) -> None:
+    made = network("causal", 2 * LENGTH + 1)
+    prompts = [Prompt(number, [0] * (LENGTH + 1), [[0] * 4] * (LENGTH + 1)) for number in range(width)]
+
+    def write() -> None:
+        settings = {
+            "chains": 1,
+            "answer_length": LENGTH,
+            "answer_features": [[1] * 4] * LENGTH,
+            "marker_id": 7,
+            "eos_id": 8,
+        }
+        more = {
+            "thought": False,
+            "max_tokens": LENGTH,
+            "temperature": 0.0,
+            "first_greedy": True,
+            "seed": 0,
+            "width": width,
+        }
+        assert len(list(generate(made, prompts, **settings, **more))) == width  # type: ignore[arg-type]
+
+    def reread() -> None:
+        """The same answers without a cache, by one forward of the whole length for each token."""
+        with torch.inference_mode():
+            for _ in range(LENGTH):
+                made(
+                    torch.zeros(width, 2 * LENGTH + 1, dtype=torch.int64),
+                    torch.zeros(width, 2 * LENGTH + 1, 4, dtype=torch.int64),
+                )
+
+    cached, uncached = medians(write, reread)
+    tokens = width * LENGTH
+    table(
+        f"autoregressive, {width} at a time",
+        f"{tokens / cached:,.0f} tokens/s; the cache is worth {uncached / cached:.1f} x",
+    )
+    assert tokens / cached > 10
+    assert cached < 10 * uncached
+
+
+def test_what_lightning_adds_to_an_update(tmp_path: Path, table: Callable[..., None]) -> None:
+    given, updates = rows(64), 12
+    ones = torch.ones_like(given.editable)
+    sheets = Sheets(given.gold.int(), ones, given.features.int(), ones, MASK)
+    settings = Settings(accelerator="cpu", checkpoint_every=10_000, log_every=10_000, snapshots=())
+    objective, counter = MaskedDiffusion(weighting="none"), iter(range(1000))
+
+    def trained() -> float:
+        made = network().train()
+        folder = tmp_path / str(next(counter))
+        return fit(made, objective, sheets, settings, updates=updates, seed=0, folder=folder).seconds
+
+    def bare() -> float:
+        made, generator, order = network().train(), torch.Generator(), Order(len(sheets), 64, 0)
+        optimizer = torch.optim.AdamW(made.parameters(), settings.lr, settings.betas, fused=True)
+        started = time.perf_counter()
+        for update in range(updates):
+            generator.manual_seed(update)
+            loss = objective(made, sheets.take(order(update)), generator)
+            optimizer.zero_grad()
+            loss.total.backward()
+            torch.nn.utils.clip_grad_norm_(made.parameters(), settings.clip)
+            optimizer.step()
+        return time.perf_counter() - started
+
+    pairs = [(trained(), bare()) for _ in range(REPEATS)]
+    ours, least = (statistics.median(each) / updates for each in zip(*pairs, strict=True))
+    peak = gemm()
+    share = training_flops(network().shape, LENGTH, 64) / ours / peak
+    table(
+        "an update of 64 boards: Lightning, average, saving",
+        f"{1e3 * ours:.1f} ms, {ours / least:.2f} x a bare loop, {share:.0%} of a GEMM",
+    )
+    assert 0.5 < ours / least < 10
+
+
+def test_a_pass_costs_about_a_cached_answer(table: Callable[..., None]) -> None:
+    """The fact that shapes every figure, in FLOPs: no time is taken."""
+    shape, prompt = network().shape, LENGTH + 1
+    answer = forward_flops(shape, LENGTH, sum(range(prompt + 1, prompt + LENGTH + 1)), LENGTH)
+    ratio = pass_flops(shape, LENGTH) / answer
+    table("FLOPs of a pass over those of a cached answer of its length", f"{ratio:.2f}")
+    assert 0.8 < ratio < 1.25
