@@ -4,7 +4,7 @@ This file decides how a budget in FLOPs becomes chains, and reads every rung and
 knows no task's rules and judges nothing.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
@@ -74,47 +74,56 @@ class AutoregressiveArm:
         on_chunk: Callable[[int], None] | None = None,
     ) -> Iterator[list[Attempt]]:
         """All attempts at one example together; none at a rung that does not buy one chain."""
-        groups = self._by_chains(examples, ladder[-1])
-        while groups:
-            count = min(groups)
-            group = groups.pop(count)
-            if count == 0:
-                yield from ([] for _ in group)
-                continue
-            prompts = [self._prompt(example) for example in group]
-            held: list[Chain] = []
-            for chain in self._generate(prompts, count, seed, on_chunk):
-                held.append(chain)
-                if len(held) < count:
+        top = ladder[-1] * self.flops_per_pass
+        held: dict[str, list[Chain]] = {example.id: [] for example in examples}
+        waiting = list(examples)
+        while waiting:
+            later: list[Example] = []
+            for (first, count), group in self._by_chains(waiting, held, top).items():
+                if count == 0:
+                    yield from ([] for _ in group)
                     continue
-                example, prompt = group[chain.prompt], prompts[chain.prompt]
-                if self._buys_more(prompt, held, ladder[-1]):
-                    groups.setdefault(min(2 * count, self.most), []).append(example)
-                else:
-                    yield self._read(example, prompt, held, ladder)
-                held = []
+                prompts = [self._prompt(example) for example in group]
+                for chain in self._generate(prompts, first, count, seed, on_chunk):
+                    example, prompt = group[chain.prompt], prompts[chain.prompt]
+                    chains = held[example.id]
+                    chains.append(chain)
+                    if len(chains) < first + count:
+                        continue
+                    if self._buys_more(prompt, chains, top):
+                        later.append(example)
+                    else:
+                        yield self._read(example, prompt, held.pop(example.id), ladder)
+            waiting = later
 
-    def _by_chains(self, examples: Sequence[Example], top: int) -> dict[int, list[Example]]:
-        """Examples by the number of chains to ask for, so that each group is one call of the engine.
+    def _by_chains(
+        self, examples: Sequence[Example], held: Mapping[str, list[Chain]], top: int
+    ) -> dict[tuple[int, int], list[Example]]:
+        """Examples by (chains they have, chains to ask for now), so that each group is one call of the engine.
 
-        Answers are of one length, and the number is what the top rung buys. With a thought it is one more than would be
-        bought at the length of the known thought, so that as a rule the last is seen not to fit.
+        Answers are of one length, so the number is what `top` FLOPs buy. Thoughts are not: the known thought's length
+        says how many the first time, and what the chains so far have cost how many more after that.
         """
-        groups: dict[int, list[Example]] = {}
+        groups: dict[tuple[int, int], list[Example]] = {}
         for example in examples:
-            sheet = self._sheet(example)
+            sheet, chains = self._sheet(example), held[example.id]
             prompt = int((~sheet.editable).sum())
-            expected = len(sheet.tokens) - prompt
-            count = chains_within(top * self.flops_per_pass, self.network.shape, prompt, expected, self.most)
-            if self.thought:
-                count = min(count + 1, self.most)
-            groups.setdefault(count, []).append(example)
-        return groups
+            if chains:
+                spent = sum(self._cost(prompt, chain).flops for chain in chains)
+                left = top - prefill_flops(self.network.shape, prompt) - spent
+                wanted = max(left, 0) * len(chains) // spent + 1
+            else:
+                expected = len(sheet.tokens) - prompt
+                wanted = chains_within(top, self.network.shape, prompt, expected, self.most)
+                # A few more with a thought, so that as a rule the last is seen not to fit.
+                wanted += wanted // 32 + 1 if self.thought else 0
+            groups.setdefault((len(chains), min(wanted, self.most - len(chains))), []).append(example)
+        return dict(sorted(groups.items()))
 
     def _buys_more(self, prompt: Prompt, chains: list[Chain], top: int) -> bool:
-        """Whether all chains fit the top rung, so that more might: their thoughts were shorter than the known one."""
+        """Whether all chains fit `top` FLOPs, so that more might: their thoughts were shorter than the known one."""
         lengths = [chain.generated for chain in chains]
-        fit = first_within(top * self.flops_per_pass, self.network.shape, len(prompt.tokens), lengths)
+        fit = first_within(top, self.network.shape, len(prompt.tokens), lengths)
         return self.thought and fit == len(chains) < self.most
 
     def _sheet(self, example: Example) -> Any:
@@ -128,7 +137,7 @@ class AutoregressiveArm:
         )
 
     def _generate(
-        self, prompts: list[Prompt], count: int, seed: int, on_chunk: Callable[[int], None] | None
+        self, prompts: list[Prompt], first: int, count: int, seed: int, on_chunk: Callable[[int], None] | None
     ) -> Iterator[Chain]:
         def tally(batch: Batch) -> None:
             self.charged, self.wasted = self.charged.plus(batch.charged), self.wasted.plus(batch.wasted)
@@ -146,11 +155,12 @@ class AutoregressiveArm:
             eos_id=self._vocabulary.eos_id,
             thought=self.thought,
             max_tokens=longest - max(len(prompt.tokens) for prompt in prompts),
-            temperature=self.temperature if count > 1 else 0.0,
+            temperature=self.temperature if first + count > 1 else 0.0,
             first_greedy=True,
             seed=seed,
             width=self.width,
             prefill_width=self.prefill_width,
+            first=first,
             on_batch=tally,
         )
 

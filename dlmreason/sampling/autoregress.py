@@ -65,6 +65,7 @@ def generate(
     seed: int,
     width: int,
     prefill_width: int = 8,
+    first: int = 0,
     on_batch: Callable[[Batch], None] | None = None,
 ) -> Iterator[Chain]:
     """`chains` chains of each prompt, prompt after prompt, each the same bytes whatever else is generated with it.
@@ -73,7 +74,8 @@ def generate(
     thought, or `max_tokens` in all, ends a chain unfinished. Without one the answer begins at once. A token's features
     are its own: `answer_features` [A, F] within the answer, 0 before it. temperature 0, or `first_greedy` for chain 0,
     takes the likeliest token. The network is called with `width` rows, and with `prefill_width` to read prompts; float
-    sums depend on both. Chains are nested: the first n of N are what `chains=n` gives.
+    sums depend on both. Chains are nested: the first n of N are what `chains=n` gives. first: the number of the first
+    chain, where those before it were written by an earlier call.
     Raises: ValueError where the settings contradict each other or a chain cannot fit the cache, before any call.
     """
     counts = {"chains": chains, "answer_length": answer_length, "width": width, "prefill_width": prefill_width}
@@ -83,8 +85,11 @@ def generate(
     limit = max_tokens if thought else answer_length
     eos = -1 if eos_id is None else eos_id
     plan = _Plan(answer_features, answer_length, marker_id, eos, thought, limit, temperature, seed)
+    if first < 0:
+        raise ValueError(f"first={first} is the number of a chain: give 0 or more")
     _check(network, prompts, plan, chains, max_tokens)
-    return _run(network, prompts, plan, chains, first_greedy, width, prefill_width, on_batch)
+    numbers = range(first, first + chains)
+    return _run(network, prompts, plan, numbers, first_greedy, width, prefill_width, on_batch)
 
 
 def _check(network: Reader, prompts: Sequence[Prompt], plan: _Plan, chains: int, max_tokens: int) -> None:
@@ -122,13 +127,13 @@ def _run(
     network: Reader,
     prompts: Sequence[Prompt],
     plan: _Plan,
-    chains: int,
+    numbers: range,
     first_greedy: bool,
     width: int,
     prefill_width: int,
     on_batch: Callable[[Batch], None] | None,
 ) -> Iterator[Chain]:
-    waiting = deque((prompt, number) for prompt in range(len(prompts)) for number in range(chains))
+    waiting = deque((prompt, number) for prompt in range(len(prompts)) for number in numbers)
     order = deque(waiting)
     seats: dict[int, tuple[int, int]] = {}
     ready: dict[tuple[int, int], Chain] = {}
@@ -141,7 +146,7 @@ def _run(
             free = [seat for seat in range(width) if seat not in seats][: len(waiting)]
             if free:
                 taken = [waiting.popleft() for _ in free]
-                starts = [prefixes.start(prompt, number, number == chains - 1) for prompt, number in taken]
+                starts = [prefixes.start(prompt, number, number == numbers[-1]) for prompt, number in taken]
                 writer.seat(free, starts, [first_greedy and number == 0 for _, number in taken])
                 seats.update(zip(free, taken, strict=True))
             batch, ended = writer.chunk(seats)

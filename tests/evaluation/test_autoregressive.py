@@ -39,7 +39,7 @@ def test_a_longer_ladder_begins_as_the_shorter_one(name: str, thought: bool, pas
 
 def chains(arm: AutoregressiveArm, example: Any, count: int, seed: int) -> list[int]:
     """How long an example's first chains are, seen by themselves."""
-    return [chain.generated for chain in arm._generate([arm._prompt(example)], count, seed, None)]
+    return [chain.generated for chain in arm._generate([arm._prompt(example)], 0, count, seed, None)]
 
 
 @pytest.mark.parametrize("most", [40, 5])
