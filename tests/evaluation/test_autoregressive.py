@@ -128,7 +128,7 @@ def test_what_cannot_be_afforded_costs_nothing_where_answers_are_of_one_length(m
     task = sudoku(3)
     arm = autoregressive(task, False, 1)
     monkeypatch.setattr(arm, "network", None)
-    monkeypatch.setattr(arm, "_by_chains", lambda examples, top: {0: list(examples)})
+    monkeypatch.setattr(arm, "_by_chains", lambda examples, held, top: {(0, 0): list(examples)})
     assert list(arm.attempts(list(task.examples("test")), (1,), 0)) == [[], [], []]
 
 
