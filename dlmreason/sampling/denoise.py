@@ -10,7 +10,7 @@ interrupted or not.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -296,8 +296,3 @@ def extend(state: State, old: tuple[int, ...], new: tuple[int, ...]) -> State:
         spent=longer(state.spent, state.nfe),
         changes=longer(state.changes, state.events),
     )
-
-
-def rows_of(state: State, places: Any) -> State:
-    """The states of some places, in order."""
-    return take(state, torch.as_tensor(places, dtype=torch.int64, device=state.index.device))
