@@ -5,8 +5,9 @@ const SVG = "http://www.w3.org/2000/svg";
 const MARKS = [
   "M4.2 0A4.2 4.2 0 1 1-4.2 0 4.2 4.2 0 1 1 4.2 0Z", "M-3.8-3.8H3.8V3.8H-3.8Z", "M0-4.8 4.6 3.4H-4.6Z", "M0-5 5 0 0 5-5 0Z",
   "M0 4.8-4.6-3.4H4.6Z", "M-1.6-4.8H1.6V-1.6H4.8V1.6H1.6V4.8H-1.6V1.6H-4.8V-1.6H-1.6Z", "M-4.6-2 -2-4.6 0-2.6 2-4.6 4.6-2 2.6 0 4.6 2 2 4.6 0 2.6-2 4.6-4.6 2-2.6 0Z",
-  "M0-5.4 1.5-1.7 5.4-1.5 2.3.9 3.4 4.8 0 2.6-3.4 4.8-2.3.9-5.4-1.5-1.5-1.7Z",
 ];
+// One more than there are marks: past the last colour a pair of colour and mark is still new.
+const COLOURS = 8;
 
 function svg(name, attributes, ...children) {
   const node = document.createElementNS(SVG, name);
@@ -112,7 +113,7 @@ function chart(root, spec) {
     canvas.append(svg("text", { x: edge.left + inner.width / 2, y: height - 4, "text-anchor": "middle" }, current.xLabel));
     spots = [];
     series.forEach((each, row) => {
-      const colour = `var(--a${each.colour})`;
+      const colour = `var(--a${each.colour % COLOURS})`;
       const points = each.points;
       if (points[0].low !== undefined && !each.dashed) {
         const band = [...points.map((p) => `${X(p.x)},${Y(p.high)}`), ...[...points].reverse().map((p) => `${X(p.x)},${Y(p.low)}`)];
@@ -120,7 +121,7 @@ function chart(root, spec) {
       }
       canvas.append(svg("polyline", { points: points.map((p) => `${X(p.x)},${Y(p.y)}`).join(" "), fill: "none", stroke: colour, "stroke-width": each.dashed ? 1.6 : 2.2, "stroke-dasharray": each.dashed ? "5 4" : "none", "stroke-linejoin": "round" }));
       points.forEach((point, column) => {
-        if (!each.dashed) canvas.append(svg("path", { d: MARKS[each.colour], fill: colour, transform: `translate(${X(point.x)} ${Y(point.y)})` }));
+        if (!each.dashed) canvas.append(svg("path", { d: MARKS[each.colour % MARKS.length], fill: colour, transform: `translate(${X(point.x)} ${Y(point.y)})` }));
         spots.push({ row, column, x: X(point.x), y: Y(point.y), text: point.text, point, colour });
       });
     });
@@ -128,7 +129,7 @@ function chart(root, spec) {
       const ends = series.map((each) => each.points[each.points.length - 1]);
       const heights = apart(ends.map((end) => Y(end.y)), 16, edge.top + 4, edge.top + inner.height);
       series.forEach((each, i) => {
-        const colour = `var(--a${each.colour})`, x = edge.left + inner.width;
+        const colour = `var(--a${each.colour % COLOURS})`, x = edge.left + inner.width;
         canvas.append(svg("path", { d: `M${X(ends[i].x) + 8} ${Y(ends[i].y)}L${x + 2} ${heights[i]}`, stroke: colour, "stroke-opacity": 0.3, fill: "none" }));
         const text = svg("text", { class: "label", x: x + 6, y: heights[i] + 4 }, each.name);
         text.style.fill = colour;
@@ -181,9 +182,9 @@ function chart(root, spec) {
 }
 
 function swatch(colour, dashed) {
-  const line = svg("line", { x1: 0, x2: 24, y1: 7, y2: 7, stroke: `var(--a${colour})`, "stroke-width": 2.2, "stroke-dasharray": dashed ? "5 4" : "none" });
+  const line = svg("line", { x1: 0, x2: 24, y1: 7, y2: 7, stroke: `var(--a${colour % COLOURS})`, "stroke-width": 2.2, "stroke-dasharray": dashed ? "5 4" : "none" });
   const icon = svg("svg", { width: 24, height: 14, "aria-hidden": "true" }, line);
-  if (!dashed) icon.append(svg("path", { d: MARKS[colour], fill: `var(--a${colour})`, transform: "translate(12 7)" }));
+  if (!dashed) icon.append(svg("path", { d: MARKS[colour % MARKS.length], fill: `var(--a${colour % COLOURS})`, transform: "translate(12 7)" }));
   return icon;
 }
 

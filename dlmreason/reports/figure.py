@@ -14,15 +14,16 @@ Summary = Mapping[str, Any]
 
 # Told apart with any kind of colour blindness by lightness and by the mark beside it; the page uses the same.
 COLOURS = ("#c2410c", "#1d5fa8", "#0f766e", "#7e3fa8", "#a16207", "#be185d", "#0e86b4", "#525b68")
-MARKS = ("o", "s", "^", "D", "v", "P", "X", "*")
+MARKS = ("o", "s", "^", "D", "v", "P", "X")
+"""One fewer than colours: past the last colour a pair of colour and mark is still new."""
 GAP = 0.052
 """Least distance between two labels at the right edge, as a share of the height."""
 
 
 def places(summary: Summary) -> dict[str, int]:
-    """Each arm's colour and mark; a companion has those of its arm."""
+    """Each arm's number, from which it has its colour and mark; a companion has that of its arm."""
     own = [arm for arm, content in summary["arms"].items() if content["companion_of"] is None]
-    number = {arm: i % len(COLOURS) for i, arm in enumerate(own)}
+    number = {arm: i for i, arm in enumerate(own)}
     return {arm: number[content["companion_of"] or arm] for arm, content in summary["arms"].items()}
 
 
@@ -51,7 +52,11 @@ def svg(summary: Summary, path: Path | str) -> Path:
             points = [point for point in content["points"] if point["flops"] > 0]
             if not points:
                 continue
-            colour, mark, last = COLOURS[number[arm]], MARKS[number[arm]], content["companion_of"] is not None
+            colour, mark, last = (
+                COLOURS[number[arm] % len(COLOURS)],
+                MARKS[number[arm] % len(MARKS)],
+                content["companion_of"] is not None,
+            )
             points = sorted(points, key=lambda point: (point["flops"], point["rung"]))
             flops = [point["flops"] for point in points]
             axes.plot(
@@ -125,7 +130,7 @@ def plotly(summary: Summary) -> Any:
                 },
                 name=_escaped(arm),
                 mode="lines" if last else "lines+markers",
-                line={"color": COLOURS[number[arm]], "dash": "dash" if last else "solid"},
+                line={"color": COLOURS[number[arm] % len(COLOURS)], "dash": "dash" if last else "solid"},
                 customdata=[[point["rung"], point["n"], point["nfe"]] for point in points],
                 hovertemplate="%{y:.1%} at %{x:.3s} FLOPs<br>"
                 "budget %{customdata[0]} passes, %{customdata[2]:.1f} made, n = %{customdata[1]}",
