@@ -5,7 +5,7 @@
 #   PIP_INDEX_URL and pip's other environment variables are pip's own, and mean what they mean everywhere.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv setup demo test test-all check experiment experiments solve report bench clean
+.PHONY: help venv setup demo test test-all say-test say-test-all check experiment experiments solve report bench clean
 
 PYTHON  ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
                $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -20,15 +20,21 @@ help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' Makefile
 	@echo 'add ARGS="key=value ..." to hand settings on; `make setup` first where another torch than the default is wanted (README)'
 
-demo: .venv/.stamp  ## the project's question on a small task, end to end: 10 minutes on 2 cores, 50 MB in outputs/demo
-	@echo 'demo: trains three small models and compares them; at most 10 minutes on 2 cores, 4 GB of memory, no download'
+demo: .venv/.stamp  ## the project's question on a small task, end to end: 7 minutes on 2 cores, 20 MB in outputs/demo
+	@echo 'demo: trains three small models and compares them; 7 minutes on 2 cores, 1 GB of memory, 20 MB of disk, no download'
 	@$(RUN) -m dlmreason.experiment experiment=demo $(ARGS)
 
-test: check  ## checks and fast tests: at most 10 minutes on 2 cores, no download; ARGS go to pytest
+test: say-test check  ## checks and fast tests: 3 minutes on 2 cores, no download; ARGS go to pytest
 	@$(RUN) -m pytest -m 'not slow and not gpu and not bench' -n $(WORKERS) -q $(ARGS)
 
-test-all: check  ## checks and all tests: about 40 minutes on 2 cores
+test-all: say-test-all check  ## checks and all tests: TESTALL on 2 cores
 	@$(RUN) -m pytest -m 'not bench' -n $(WORKERS) -q --timeout 3000 $(ARGS)
+
+say-test:
+	@echo 'test: checks and fast tests; 3 minutes on 2 cores, at most 10, no download'
+
+say-test-all:
+	@echo 'test-all: checks and all tests; TESTALL on 2 cores, no download'
 
 check: .venv/.stamp  ## lint, format, types, import contracts: 1 minute the first time, then seconds
 	@$(BIN)/python -m ruff check --quiet .
@@ -39,6 +45,7 @@ check: .venv/.stamp  ## lint, format, types, import contracts: 1 minute the firs
 
 experiment: .venv/.stamp  ## NAME=<claim> [ARGS=...]: trains what has no checkpoint, evaluates, compares, reports; resumable; time: see experiments/
 	@test -n '$(NAME)' || { echo 'say which: make experiment NAME=<claim>; `make experiments` lists them' >&2; exit 2; }
+	@sed -n '/^# @package/d; s/^# */$(NAME): /p; /^[^#]/q' conf/experiment/'$(NAME)'.yaml 2>/dev/null | head -n 1
 	@$(RUN) -m dlmreason.experiment experiment=$(NAME) $(ARGS)
 
 experiments:  ## lists the experiments
@@ -54,6 +61,7 @@ report: .venv/.stamp  ## NAME=<name>: makes the table and page of outputs/<name>
 	@$(RUN) -m dlmreason.report name=$(NAME) $(ARGS)
 
 bench: .venv/.stamp  ## times a pass, an update and a generated token on this machine: 2 minutes
+	@echo 'bench: times a pass, an update and a token; 2 minutes on an idle machine'
 	@$(RUN) -m pytest -m bench -q -s -n 0 $(ARGS)
 
 venv: $(BIN)/python  ## an empty .venv, into which you may install the torch of your choice before setup
