@@ -25,6 +25,7 @@ class Progress:
         self._rewrites = self._file.isatty()
         self._started = self._shown = time.monotonic()
         self._note = ""
+        self._said = -1  # units done when a line was last shown
 
     def __enter__(self) -> Self:
         return self
@@ -48,11 +49,11 @@ class Progress:
         return ", ".join(parts + ([self._note] if self._note else []))
 
     def __exit__(self, *error: object) -> None:
-        if self._done > self._before:
+        if self._done > self._before and (self._rewrites or self._said != self._done):
             self._show(time.monotonic(), last=True)
 
     def _show(self, now: float, last: bool = False) -> None:
-        self._shown = now
+        self._shown, self._said = now, self._done
         if self._rewrites:
             self._file.write(f"\r{self.line(now)}\033[K" + ("\n" if last else ""))
         else:
