@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dlmreason import launch
+from dlmreason.folder import describe, keep_traces
 from dlmreason.report import json_of, report, write
 
 
@@ -97,7 +98,6 @@ def main(settings: launch.Settings) -> int:
     import torch
 
     from dlmreason import assembly
-    from dlmreason.experiment import describe, keep_traces
     from dlmreason.networks.checkpoint import CheckpointError
 
     with launch.refused("checkpoint", CheckpointError):

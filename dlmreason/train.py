@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dlmreason import launch
+from dlmreason.folder import describe, metrics_log
 
 Log = Callable[[str, dict[str, float]], None]
 """Told (model, entry) whenever there is something to log."""
@@ -172,7 +173,6 @@ def validation(model: Any, task: Any, settings: Mapping[str, Any]) -> Callable[[
 def main(settings: launch.Settings) -> int:
     """The entry point: trains `settings["model"]` into the output folder."""
     from dlmreason import assembly
-    from dlmreason.experiment import describe, metrics_log
 
     settings = settings | {"models": {settings["model"]["kind"]: settings["model"]}, "arms": {}}
     task = assembly.task_of(settings)

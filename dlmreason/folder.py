@@ -1,0 +1,125 @@
+"""What lies in an output folder beside models and records: the description of the run, training metrics, traces.
+
+This file decides their form and when they are written anew. It is shared by the entry points that train or answer, and
+knows none of them.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dlmreason import launch
+from dlmreason.report import json_of, write
+
+
+def describe(folder: Path, settings: Mapping[str, Any], *, first: bool = False) -> None:
+    """Writes what is run into the folder: config.yaml, and run.json with versions, commit and machine.
+
+    first: only where nothing is written yet. A folder keeps its description until it is known that these settings may
+    add to it, and for as long as they add nothing.
+    """
+    import yaml
+
+    from dlmreason.reports.redaction import redact
+
+    config, path = yaml.safe_dump(redact(dict(settings)), sort_keys=False, allow_unicode=True), folder / "config.yaml"
+    if path.exists() and (first or path.read_text(encoding="utf-8") == config):
+        return
+    run = {
+        "name": settings["name"],
+        "title": settings.get("title") or settings["name"],
+        "primary": settings.get("primary"),
+        "seed": settings["seed"],
+        "task": settings["task"],
+        **launch.provenance(),
+    }
+    write(folder / "run.json", json.dumps(run, indent=1, default=str) + "\n")
+    write(path, config)
+
+
+def metrics_log(folder: Path, mirror: Any = None) -> Callable[[str, dict[str, float]], None]:
+    """A log of training entries: a JSON line each in metrics/<model>.jsonl, and W&B.
+
+    After a resume the training tells again what lay behind its checkpoint: an entry for an update that is there
+    replaces it.
+    """
+
+    def log(model: str, entry: dict[str, float]) -> None:
+        path = folder / "metrics" / f"{model}.jsonl"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        before = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        kept = [line for line in before if _stays(json.loads(line), entry)]
+        lines = [*kept, json.dumps({"step": entry["update"], **entry})]
+        write(path, "\n".join(lines) + "\n")
+        if mirror is not None:
+            values = {f"{model}/{key}": value for key, value in entry.items() if key != "update"}
+            mirror.log(values, int(entry["update"]))
+
+    return log
+
+
+def _stays(old: Mapping[str, float], entry: Mapping[str, float]) -> bool:
+    """Whether an entry is of an earlier update, or tells of something else, as validation does beside the losses."""
+    if old["update"] == entry["update"]:
+        return old.keys() - {"step"} != set(entry)
+    return old["update"] < entry["update"]
+
+
+def keep_traces(
+    folder: Path, settings: Mapping[str, Any], task: Any, arms: Mapping[str, Any], examples: Sequence[Any]
+) -> None:
+    """Walks a few telling puzzles of the primary arm again, with every pass kept, into traces.jsonl.
+
+    The same noise gives the same passes, so what is played back is what was recorded.
+    """
+    from dlmreason.analysis.records import Record, Trace, Writer, read
+    from dlmreason.analysis.revisions import choose
+    from dlmreason.assembly import digest, ladder_of
+    from dlmreason.evaluation.diffusion import DiffusionArm
+
+    diffusion = {name: arm for name, arm in arms.items() if isinstance(arm, DiffusionArm)}
+    revising = [name for name, arm in diffusion.items() if arm.revises]
+    name = settings.get("primary") or next(iter(revising or diffusion), None)
+    if name not in diffusion or settings["budget"]["traces"] == 0:
+        return
+    arm, seed = diffusion[name], settings["seed"]
+    by_id, passes = {example.id: example for example in examples}, ladder_of(settings["budget"])[-1]
+    known = [record for record in read(folder / "records.jsonl", Record).items if record.seed == seed]
+    records = [record for record in known if record.example in by_id and record.rung <= passes]
+    chosen = choose(records, name).choices[: settings["budget"]["traces"]]
+    path, done = folder / "traces.jsonl", folder / "snapshots" / "traces.json"
+    wanted = sorted(choice.example for choice in chosen)
+    key = digest(name, wanted, passes, sorted({record.run_key for record in records if record.arm == name}), seed)
+    if path.exists() and json_of(done).get("key") == key:
+        return
+    launch.say(f"{name}: walking {len(wanted)} puzzles again for the trace player")
+    stories = arm.traces([by_id[example] for example in wanted], passes, seed)
+    vocabulary, layout = task.vocabulary(False), task.layout
+    path.unlink(missing_ok=True)
+    with Writer(path, launch.say) as writer:
+        for choice in chosen:
+            example, story = by_id[choice.example], stories[choice.example]
+            sheet = task.sheet(example, in_place=task.in_place, thought=False)
+            gold = sheet.tokens.tolist()
+            writer.append(
+                Trace(
+                    arm=name,
+                    example=example.id,
+                    seed=seed,
+                    length=len(story.start),
+                    layout={
+                        key: getattr(layout, key) for key in ("rows", "columns", "box_rows", "box_columns", "first")
+                    },
+                    given=[not editable for editable in sheet.editable.tolist()],
+                    start=story.start,
+                    # Where several answers are right, another than the known one is not wrong.
+                    gold=gold if vocabulary.mask_id not in gold and getattr(task, "unique", True) else None,
+                    symbols=list(vocabulary.symbols),
+                    mask_id=vocabulary.mask_id,
+                    frames=story.frames,
+                    answers=story.answers,
+                )
+            )
+    done.parent.mkdir(exist_ok=True)
+    write(done, json.dumps({"key": key}))
