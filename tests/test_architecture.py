@@ -65,7 +65,7 @@ def test_nothing_is_tied_to_one_machine() -> None:
 def test_the_search_for_machines_would_find_one() -> None:
     assert PLACE.search("open('/ho" + "me/someone/data.csv')")
     assert PLACE.search("cd /wo" + "rk/main")
-    assert not PLACE.search("see docs/work/done and https://example.org/home/page")
+    assert not PLACE.search("see docs/" + "work/done and https://example.org/home/page")
 
 
 LIGHT = ["dlmreason", "dlmreason.launch", "dlmreason.tasks", "dlmreason.analysis", "dlmreason.reports"]
