@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dlmreason import launch
-from dlmreason.report import json_of, write
+from dlmreason import disk, launch
+from dlmreason.report import json_of
 
 
 def describe(folder: Path, settings: Mapping[str, Any], *, first: bool = False) -> None:
@@ -34,8 +34,8 @@ def describe(folder: Path, settings: Mapping[str, Any], *, first: bool = False) 
         "task": settings["task"],
         **launch.provenance(),
     }
-    write(folder / "run.json", json.dumps(run, indent=1, default=str) + "\n")
-    write(path, config)
+    disk.write(folder / "run.json", json.dumps(run, indent=1, default=str) + "\n")
+    disk.write(path, config)
 
 
 def metrics_log(folder: Path, mirror: Any = None) -> Callable[[str, dict[str, float]], None]:
@@ -51,7 +51,7 @@ def metrics_log(folder: Path, mirror: Any = None) -> Callable[[str, dict[str, fl
         before = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         kept = [line for line in before if _stays(json.loads(line), entry)]
         lines = [*kept, json.dumps({"step": entry["update"], **entry})]
-        write(path, "\n".join(lines) + "\n")
+        disk.write(path, "\n".join(lines) + "\n")
         if mirror is not None:
             values = {f"{model}/{key}": value for key, value in entry.items() if key != "update"}
             mirror.log(values, int(entry["update"]))
@@ -108,9 +108,8 @@ def keep_traces(
                     example=example.id,
                     seed=seed,
                     length=len(story.start),
-                    layout={
-                        key: getattr(layout, key) for key in ("rows", "columns", "box_rows", "box_columns", "first")
-                    },
+                    layout={key: getattr(layout, key) for key in ("rows", "columns", "box_rows", "box_columns")}
+                    | {"first": sheet.answer_at},
                     given=[not editable for editable in sheet.editable.tolist()],
                     start=story.start,
                     # Where several answers are right, another than the known one is not wrong.
@@ -122,4 +121,4 @@ def keep_traces(
                 )
             )
     done.parent.mkdir(exist_ok=True)
-    write(done, json.dumps({"key": key}))
+    disk.write(done, json.dumps({"key": key}))

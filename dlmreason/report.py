@@ -5,13 +5,12 @@ task.
 """
 
 import json
-import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dlmreason import launch
+from dlmreason import disk, launch
 
 
 def report(folder: Path, show: bool = True) -> dict[str, Any]:
@@ -37,8 +36,8 @@ def report(folder: Path, show: bool = True) -> dict[str, Any]:
     run = json_of(folder / "run.json")
     with launch.refused(str(paths[0]), RecordsError):
         found = summary(contents.items, mind=run.get("primary") or "change_of_mind", learning=_learning(folder))
-    write(folder / "summary.json", json.dumps(found, indent=1, sort_keys=True) + "\n")
-    write(folder / "table.md", tables.markdown(found))
+    disk.write(folder / "summary.json", json.dumps(found, indent=1, sort_keys=True) + "\n")
+    disk.write(folder / "table.md", tables.markdown(found))
     figure.svg(found, folder / "figure.svg")
     page.write(folder)
     if show:
@@ -60,13 +59,6 @@ def json_of(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
-
-
-def write(path: Path, text: str) -> None:
-    """Puts `text` at `path` whole or not at all."""
-    beside = path.with_name(path.name + ".part")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
 
 
 def main(settings: launch.Settings) -> int:

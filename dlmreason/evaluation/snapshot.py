@@ -8,7 +8,6 @@ unused with a sentence: the rows are walked again from their start and come out 
 
 import hashlib
 import io
-import os
 import sys
 import time
 from collections.abc import Callable
@@ -18,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
+from dlmreason import disk
 from dlmreason.canvas import join, take
 from dlmreason.sampling.denoise import State, extend
 
@@ -84,12 +84,7 @@ class Snapshot:
         torch.save({"key": self._key, "rungs": list(rungs), "leaves": [leaf.cpu() for leaf in leaves]}, buffer)
         content = buffer.getvalue()
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside = path.with_suffix(".partial")
-        with open(beside, "wb") as file:
-            file.write(hashlib.sha256(content).digest() + content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
+        disk.write(path, hashlib.sha256(content).digest() + content)
 
     def _read(self, path: Path, template: State, rungs: tuple[int, ...]) -> State | None:
         if not path.exists():

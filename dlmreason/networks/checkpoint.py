@@ -4,10 +4,8 @@ This file decides how a network is stored so that a crash, a full disk or a flip
 It knows no training state: what a run needs in order to go on is kept elsewhere.
 """
 
-import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 
 import safetensors.torch
 
+from dlmreason import disk
 from dlmreason.networks.transformer import Shape, Transformer
 
 FORMAT = 1
@@ -60,18 +59,8 @@ def save(
     contents[MANIFEST] = _manifest(contents).encode()
 
     folder.mkdir(parents=True, exist_ok=True)
-    staged = {name: folder / f".{name}.{os.getpid()}.part" for name in contents}
-    try:
-        for name, content in contents.items():
-            _write(staged[name], content)
-        for name in contents:
-            os.replace(staged[name], folder / name)
-        _sync_folder(folder)
-        _sync_folder(folder.parent)
-    finally:
-        for part in staged.values():
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
+    disk.write_all({folder / name: content for name, content in contents.items()})
+    disk.sync(folder.parent)
     return folder
 
 
@@ -161,18 +150,3 @@ def _read(folder: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
         )
     hashes = {name: digest for digest, name in (line.split() for line in expected.splitlines())}
     return {**description, "sha256": hashes}, contents
-
-
-def _write(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

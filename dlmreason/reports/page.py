@@ -9,7 +9,6 @@ the scripts; a content policy lets no script run but ours. It reads the output f
 import base64
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -18,6 +17,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from dlmreason import disk
 from dlmreason.analysis import revisions, words
 from dlmreason.analysis.records import Record, RecordsError, Timing, Trace, read
 from dlmreason.analysis.summary import summary as summarise
@@ -56,9 +56,7 @@ def write(folder: Path | str, to: Path | str | None = None, summary: dict[str, A
     if summary is not None:
         found.summary = summary
     text = render(found, title=folder.resolve().name)
-    part = target.with_name(target.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, target)
+    disk.write(target, text)
     return target
 
 

@@ -8,19 +8,20 @@ plain values and tensors.
 import hashlib
 import io
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from dlmreason import disk
 
 logger = logging.getLogger(__name__)
 
 
 def write(path: Path, content: bytes) -> None:
     """Put `content` at `path` whole, and then its SHA-256 at `path`.sha256: without one, it was not finished."""
-    _replace(path, content)
-    _replace(_digest_of(path), hashlib.sha256(content).hexdigest().encode() + b"\n")
+    disk.write(path, content)
+    disk.write(_digest_of(path), f"{hashlib.sha256(content).hexdigest()}\n")
 
 
 def read(path: Path) -> bytes:
@@ -78,21 +79,3 @@ class Checkpoints:
 
 def _digest_of(path: Path) -> Path:
     return path.with_name(path.name + ".sha256")
-
-
-def _replace(path: Path, content: bytes) -> None:
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

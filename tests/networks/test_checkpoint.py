@@ -100,7 +100,7 @@ def kill_at(patch: pytest.MonkeyPatch, last: int) -> None:
     """Let `last` operations on the disk happen and none after."""
     calls = itertools.count()
     real: Any
-    for real, module in ((checkpoint._write, checkpoint), (checkpoint._sync_folder, checkpoint), (os.replace, os)):
+    for real, module in ((os.fsync, os), (os.replace, os)):
 
         def until(*arguments: Any, real: Any = real) -> None:
             if next(calls) >= last:
