@@ -43,6 +43,7 @@ class Example:
     thought: str
     answer: str
     difficulty: int
+    notes: str = ""  # what the judge needs and no model sees
 
 
 class Verdict(NamedTuple):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlmreason.tasks.example import Example, Layout, Sheet, Verdict
+from dlmreason.tasks.subject import Symmetries
 from dlmreason.tasks.vocabulary import Vocabulary
 
 
@@ -30,7 +31,27 @@ class Task(Protocol):
         ...
 
     @property
-    def answer_length(self) -> int: ...
+    def prompt_length(self) -> int:
+        """Positions of the longest prompt in the form after the prompt."""
+        ...
+
+    @property
+    def answer_length(self) -> int:
+        """Positions of an answer, its end of text included."""
+        ...
+
+    @property
+    def answers_end(self) -> bool:
+        """Answers differ in length: a model writes an end of text, and the diffusion arm padding after it."""
+        ...
+
+    @property
+    def unique(self) -> bool:
+        """A question has one right answer, so that each token of another one can be called wrong."""
+        ...
+
+    @property
+    def symmetries(self) -> Symmetries: ...
 
     @property
     def layout(self) -> Layout: ...

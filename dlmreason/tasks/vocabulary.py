@@ -4,6 +4,7 @@ This file decides how texts of a closed alphabet become ids. It knows no task an
 single spaces; the round trip of text and of ids is a law.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
@@ -13,6 +14,11 @@ MARKER = "####"
 
 class Vocabulary(Protocol):
     """What a model's side may ask of a vocabulary; `mask_id` is the last id and is never emitted by a network."""
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The text of each id."""
+        ...
 
     @property
     def size(self) -> int: ...
@@ -65,6 +71,54 @@ class Closed:
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ids, special symbols written out as <pad>, <eos>, <mask>."""
         return " ".join(self.symbol(int(id)) for id in ids)
+
+    def symbol(self, id: int) -> str:
+        """The symbol of one id.
+
+        Raises: ValueError for an id outside 0 ... size - 1.
+        """
+        if not 0 <= id < self.size:
+            raise ValueError(f"id {id} is outside this vocabulary: ids are 0 to {self.size - 1}")
+        return self.symbols[id]
+
+
+class Characters:
+    """A closed alphabet of single characters, joined by nothing; spaces and line ends may be among them.
+
+    Ids as in `Closed`. Special symbols read as ####, <pad>, <eos>, <mask>, and are found before their characters are.
+    """
+
+    def __init__(self, symbols: Sequence[str], thought_symbols: Sequence[str] = ()) -> None:
+        self.symbols: tuple[str, ...] = (*symbols, MARKER, "<pad>", "<eos>", *thought_symbols, "<mask>")
+        self._ids = {symbol: id for id, symbol in enumerate(self.symbols)}
+        bad = [symbol for symbol in (*symbols, *thought_symbols) if len(symbol) != 1]
+        if bad or len(self._ids) < len(self.symbols):
+            raise ValueError(f"symbols={[*symbols, *thought_symbols]} must be single characters that differ")
+        self.marker_id = len(symbols)
+        self.pad_id = self.marker_id + 1
+        self.eos_id = self.marker_id + 2
+        self.mask_id = len(self.symbols) - 1
+        self.size = len(self.symbols)
+        self._parts = re.compile(f"{MARKER}|<pad>|<eos>|<mask>|.", re.DOTALL)
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a text.
+
+        Raises: ValueError naming the first character that the alphabet lacks, and its place counted from 1.
+        """
+        ids = []
+        for part in self._parts.finditer(text):
+            if part[0] not in self._ids:
+                raise ValueError(
+                    f"character {part.start() + 1} of the text is {part[0]!r}; the alphabet is "
+                    f"{''.join(symbol for symbol in self.symbols if len(symbol) == 1)!r}"
+                )
+            ids.append(self._ids[part[0]])
+        return ids
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of ids, special symbols written out as ####, <pad>, <eos>, <mask>."""
+        return "".join(self.symbol(int(id)) for id in ids)
 
     def symbol(self, id: int) -> str:
         """The symbol of one id.
