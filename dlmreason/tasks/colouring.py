@@ -127,7 +127,7 @@ class Colouring:
         try:
             Closed(self.form.symbols, self.form.thought_symbols).encode(thought)
         except ValueError as error:
-            raise PuzzleError(f"thought: {error}") from None
+            raise PuzzleError(f"thought: {str(error)[:200]}") from None
         found = Problem(_prompt(edges), thought, _spelled(answer), self._difficulty(right))
         if found.answer:
             verdict = self.judge(found, found.answer)

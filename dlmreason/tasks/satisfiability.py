@@ -128,7 +128,7 @@ class Satisfiability:
         try:
             Closed(self.form.symbols, self.form.thought_symbols).encode(thought)
         except ValueError as error:
-            raise PuzzleError(f"thought: {error}") from None
+            raise PuzzleError(f"thought: {str(error)[:200]}") from None
         found = Problem(self._prompt(clauses), thought, _spelled(answer), self._difficulty(solutions))
         if found.answer:
             verdict = self.judge(found, found.answer)
@@ -224,32 +224,31 @@ class Satisfiability:
     def _search(self, clauses: Sequence[Sequence[int]]) -> Search:
         """Unit propagation, lowest variable first; where nothing is forced, the lowest free variable is tried as true.
 
-        Sets of clauses and of variables are the bits of whole numbers.
+        Sets of clauses are the bits of whole numbers.
         """
         holds = [0] * (2 * self.variables)  # [literal] the clauses that have it
         for place, clause in enumerate(clauses):
             for literal in clause:
                 holds[literal] |= 1 << place
         words: list[str] = []
-        tries: list[tuple[int, int, int, list[int], int]] = []
+        tries: list[tuple[int, int, list[int], int]] = []
         values = [False] * self.variables
         free = list(range(self.variables))
-        true = once = twice = 0  # clauses with a true literal; with one false literal or more; with two or more
+        once = twice = 0  # clauses with one false literal or more; with two or more
         while free:
-            forced = _forced(holds, free, twice & ~true)
+            forced = _forced(holds, free, twice)
             literal = 2 * free[0] if forced is None else forced
             if forced is None:
-                tries.append((true, once, twice, free, literal))
+                tries.append((once, twice, free, literal))
                 words.append(TRY)
             words.append(self._literals[literal])
             while twice & holds[literal ^ 1]:
                 words.append(DEAD_END)
                 if not tries:
                     return Search(words, [])
-                true, once, twice, free, literal = tries.pop()
+                once, twice, free, literal = tries.pop()
                 literal ^= 1
                 words.append(self._literals[literal])
-            true |= holds[literal]
             twice |= once & holds[literal ^ 1]
             once |= holds[literal ^ 1]
             values[literal >> 1] = not literal & 1
@@ -262,13 +261,13 @@ def longest_thought(variables: int) -> int:
     return variables**2 + 15
 
 
-def _forced(holds: Sequence[int], free: Sequence[int], units: int) -> int | None:
-    """The literal of the lowest free variable that one of the clauses `units` needs: their other literals are false."""
-    if units:
+def _forced(holds: Sequence[int], free: Sequence[int], twice: int) -> int | None:
+    """The literal of the lowest free variable that stands in a clause beside two false ones."""
+    if twice:
         for variable in free:
-            if units & holds[2 * variable]:
+            if twice & holds[2 * variable]:
                 return 2 * variable
-            if units & holds[2 * variable + 1]:
+            if twice & holds[2 * variable + 1]:
                 return 2 * variable + 1
     return None
 

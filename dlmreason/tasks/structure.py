@@ -32,8 +32,8 @@ def keys(structures: Structures, rounds: int = ROUNDS, *, pointed: bool = False)
     """[N] words that copies share, by colour refinement with hashes.
 
     Structures that are no copies may share one too, mostly those in which all vertices look alike, such as regular
-    graphs. pointed: refine once for each vertex that is singled out, which tells these apart as well, for V times the
-    work.
+    graphs. pointed: refine once for each vertex that is singled out, which tells most of these apart as well, for V
+    times the work.
     """
     rows, vertices = structures.colours.shape
     if rows > BLOCK:
@@ -59,7 +59,7 @@ def refine(structures: Structures, rounds: int) -> NDArray[np.uint64]:
     They are hashes: equal for what looks the same, and different for what looks different but for 1 in 2**64.
     """
     rows, vertices = structures.colours.shape
-    none = vertices  # one more vertex, whose colour stays 0, belongs to the sets that are not there
+    none = vertices  # one more vertex, of which no other hears: the sets that are not there consist of it
     colours = np.zeros((rows, vertices + 1), np.uint64)
     colours[:, :none] = mix(structures.colours + np.uint64(GOLDEN))
     first = (np.arange(rows) * (vertices + 1))[:, None, None]
@@ -70,7 +70,6 @@ def refine(structures: Structures, rounds: int) -> NDArray[np.uint64]:
             of_set = mix(colours.ravel()[members].sum(axis=2, dtype=np.uint64) + np.uint64(kind))
             np.add.at(heard, members.ravel(), np.repeat(of_set.ravel(), members.shape[2]))
         colours = mix(mix(colours) + heard.reshape(colours.shape))
-        colours[:, none] = 0
     return colours[:, :none]
 
 
