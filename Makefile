@@ -5,7 +5,7 @@
 #   PIP_INDEX_URL and pip's other environment variables are pip's own, and mean what they mean everywhere.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv setup demo test test-all say-test say-test-all check experiment experiments solve report bench clean
+.PHONY: help venv setup demo test test-all say-test say-test-all check tasks experiment experiments solve report bench clean
 
 PYTHON  ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
                $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -48,6 +48,9 @@ experiment: .venv/.stamp  ## NAME=<claim> [ARGS=...]: trains what has no checkpo
 	@sed -n '/^# @package/d; s/^# */$(NAME): /p; /^[^#]/q' conf/experiment/'$(NAME)'.yaml 2>/dev/null | head -n 1
 	@$(RUN) -m dlmreason.experiment experiment=$(NAME) $(ARGS)
 
+tasks: .venv/.stamp  ## [ARGS='countdown4 zebra']: every task with an example, its thought, lengths and speed: 1 minute
+	@$(RUN) -m dlmreason.catalogue $(ARGS)
+
 experiments:  ## lists the experiments
 	@for file in conf/experiment/*.yaml; do printf '  %-28s %s\n' "$$(basename "$$file" .yaml)" \
 	    "$$(sed -n '/^# @package/d; s/^# *//p' "$$file" | head -n 1)"; done
@@ -82,4 +85,6 @@ $(BIN)/python:
 	@echo 'setting up .venv, once: 2 to 10 minutes, 2 GB of disk (6 GB with CUDA), 0.6 to 3 GB of download; log in .venv/install.log'
 	@$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[dev]' >.venv/install.log 2>&1 \
 	    || { tail -n 20 .venv/install.log; echo 'setting up failed; the whole log is .venv/install.log' >&2; exit 1; }
+	@$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[gym]' >>.venv/install.log 2>&1 \
+	    || echo 'setup: reasoning-gym could not be installed (it needs a C compiler): all but task=reasoning_gym works' >&2
 	@touch $@

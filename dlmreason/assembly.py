@@ -102,12 +102,17 @@ def models_of(settings: Mapping[str, Any], task: Task) -> dict[str, Model]:
     models: dict[str, Model] = {}
     todo = dict(given)
     while todo:
-        ready = [name for name, each in todo.items() if each["updates"] is not None or each["match"] in models]
+        ready = [
+            name
+            for name, each in todo.items()
+            if each["updates"] is not None or each.get("flops") is not None or each["match"] in models
+        ]
         if not ready:
             name, each = next(iter(todo.items()))
             raise launch.BadInput(
                 f"models.{name}.match={each['match']}: must name a model whose updates are known, one of "
-                f"{', '.join(other for other in given if other != name) or 'none here'}; or give models.{name}.updates"
+                f"{', '.join(other for other in given if other != name) or 'none here'}; or give models.{name}.updates "
+                f"or models.{name}.flops"
             )
         for name in ready:
             models[name] = _model(name, todo.pop(name), settings, task, trainer, models)
@@ -128,7 +133,8 @@ def _model(
     diffusion = kind == "diffusion"
     in_place = task.in_place if diffusion else False
     vocabulary = task.vocabulary(thought)
-    length = task.length(in_place=in_place, thought=thought)
+    with launch.refused(f"models.{name}.thought", ValueError):
+        length = task.length(in_place=in_place, thought=thought)
     # What both arms share is sized alike; the canvas and the chain differ in length, and so in a position table.
     shape = launch.instantiate(
         {"_target_": "dlmreason.networks.transformer.Shape", **settings["network"]},
@@ -143,9 +149,9 @@ def _model(
     objective = launch.instantiate(given["objective"], f"models.{name}.objective", settings["trusted"])
     updates = given["updates"]
     if updates is None:
-        wanted = known[given["match"]].flops()
+        wanted = given["flops"] if given.get("flops") is not None else known[given["match"]].flops()
         updates = max(1, round(wanted / _training_flops(shape, objective, length, trainer, 1000) * 1000))
-    plain = {key: value for key, value in given.items() if key not in ("updates", "match")}
+    plain = {key: value for key, value in given.items() if key not in ("updates", "match", "flops")}
     trained = {key: value for key, value in settings["trainer"].items() if key not in _INDIFFERENT}
     key = digest(plain, settings["network"], trained, updates, settings["seed"], settings["threads"], _data(task))
     return Model(name, kind, thought, shape, objective, updates, length, trainer, key)

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dlmreason import launch
+from dlmreason import disk, launch
 from dlmreason.folder import describe, keep_traces
-from dlmreason.report import json_of, report, write
+from dlmreason.report import json_of, report
 
 
 def answered(
@@ -57,7 +57,7 @@ def answered(
             seconds = evaluate(plan, attempts, writer, known, shown)
     if out_of_reach := unaffordable(plan, read(path, Record).items):
         beyond_path.parent.mkdir(exist_ok=True)
-        write(beyond_path, json.dumps({key: beyond | dict.fromkeys(out_of_reach, plan.ladder[-1])}))
+        disk.write(beyond_path, json.dumps({key: beyond | dict.fromkeys(out_of_reach, plan.ladder[-1])}))
     passes = arm.meter.calls if passing else 0
     with Writer(folder / "timings.jsonl", launch.say) as timings:
         timings.append(
@@ -116,7 +116,7 @@ def main(settings: launch.Settings) -> int:
     }
     policies = assembly.policies_of(settings)
     task = assembly.task_of(settings)
-    _fits(task, made)
+    _fits(task, made, about["vocabulary"]["symbols"])
     examples = examples_of(task, settings)
     device = assembly.device_of(settings)
     ready = {made.name: made}
@@ -133,8 +133,8 @@ def main(settings: launch.Settings) -> int:
     return 0
 
 
-def _fits(task: Any, made: Any) -> None:
-    """Raises: BadInput where the network cannot read the task's sheets."""
+def _fits(task: Any, made: Any, symbols: list[str]) -> None:
+    """Raises: BadInput where the network cannot read the task's sheets, or its ids meant other symbols."""
     shape, diffusion = made.network.shape, made.kind == "diffusion"
     length = task.length(in_place=task.in_place if diffusion else False, thought=made.thought)
     size = task.vocabulary(made.thought).size
@@ -143,6 +143,11 @@ def _fits(task: Any, made: Any) -> None:
             f"task={task.name}: {size} symbols, {length} positions and features {tuple(task.feature_sizes)}, but "
             f"the checkpoint reads {shape.vocabulary_size}, {shape.length} and {shape.feature_sizes}: it was trained "
             "on another task"
+        )
+    if list(task.vocabulary(made.thought).symbols) != symbols:
+        raise launch.BadInput(
+            f"task={task.name}: its {size} symbols are not those that the checkpoint was trained with: give it the "
+            f"training file of then (task.train_file=), of which its vocabulary is made"
         )
 
 

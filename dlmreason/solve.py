@@ -47,6 +47,8 @@ class Solver:
         settings = about["task"]["settings"]
         without_file = {key: None if key == "file" else value for key, value in settings.items()}
         self.task = assembly.task_of({"task": without_file, "trusted": []})
+        if list(self.task.vocabulary(False).symbols) != about["vocabulary"]["symbols"]:
+            raise ValueError(f"{folder}: its task's symbols are no longer those that it was trained with")
 
     def solve(
         self, puzzle: str, passes: int = 1024, policy: Any = None, seed: int = 0, watch: TextIO | None = None

@@ -129,7 +129,11 @@ def sheets_of(model: Any, task: Any, split: str) -> Any:
     sheets = [task.sheet(example, in_place=in_place, thought=model.thought) for example in examples]
     vocabulary = task.vocabulary(model.thought)
     return Sheets.stack(
-        sheets, pad_id=vocabulary.pad_id, mask_id=vocabulary.mask_id, ids=[example.id for example in examples]
+        sheets,
+        pad_id=vocabulary.pad_id,
+        mask_id=vocabulary.mask_id,
+        ids=[example.id for example in examples],
+        writes_padding=model.kind == "diffusion",
     )
 
 

@@ -1,6 +1,7 @@
 """Laws of the house: who may import whom, how long a file is, what it may be called, and that nothing is tied to one
 machine."""
 
+import ast
 import re
 import subprocess
 import sys
@@ -83,3 +84,42 @@ def test_the_heavy_are_named_rightly() -> None:
     program = "import sys, dlmreason.canvas; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     assert "torch" in done.stdout.split()
+
+
+EVALUATORS = {"eval", "exec", "compile", "literal_eval", "parse_expr", "sympify", "__import__", "safe_eval", "numexpr"}
+
+
+def evaluators(source: str) -> list[str]:
+    """Calls that turn text into code, and imports of what does."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call):
+            name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+            of = getattr(getattr(node.func, "value", None), "id", None)
+            method = isinstance(node.func, ast.Attribute) and (
+                (name == "compile" and of == "re") or (name == "eval" and not node.args)  # a network's evaluation mode
+            )
+            if name in EVALUATORS and not method:
+                found.append(f"{node.lineno}: {name}")
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            modules = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
+            found += [f"{node.lineno}: {module}" for module in modules if module.split(".")[0] in ("sympy", "numexpr")]
+    return found
+
+
+@pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_text_becomes_code(path: Path) -> None:
+    """A model's answer may say anything; nothing in the package evaluates text."""
+    found = evaluators(path.read_text(encoding="utf-8"))
+    # The cache compiles, and never runs, the source file of a generator, to see whether it was edited since.
+    allowed = "compile" if path.name == "cache.py" else None
+    assert [each for each in found if each.partition(": ")[2] != allowed] == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["eval(answer)", "ast.literal_eval(answer)", "from sympy import parse_expr", "builtins.exec(x)", "compile(x)"],
+)
+def test_what_evaluates_text_would_be_found(source: str) -> None:
+    assert evaluators(source)
+    assert not evaluators("network.eval(); re.compile('a')")

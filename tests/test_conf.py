@@ -30,12 +30,22 @@ def composed(*overrides: str, primary: str = "experiment") -> Settings:
 
 
 def build_task(option: str) -> None:
-    task = assembly.task_of(composed(f"task={option}", *FEW))
-    for split in ("train", "test"):
+    task = assembly.task_of(composed(f"task={option}", *FEW, *file_of(option)))
+    for split in ("train", "validation", "test"):
         example = task.examples(split)[0]
         assert task.verify(example, example.answer).correct
         sheet = task.sheet(example, in_place=task.in_place, thought=False)
         assert len(sheet.tokens) <= task.length(in_place=task.in_place, thought=False)
+    assert task.symmetries.leakage, "what is one problem is said"
+    assert task.prompt_length < task.length(in_place=False, thought=False)
+    assert all(isinstance(value, str | int) for value in task.provenance.values())
+
+
+def file_of(option: str) -> tuple[str, ...]:
+    """What a task that cannot draw reads: a few rows of its form."""
+    if option not in ("gsm8k", "gsm8k_equations", "jsonl"):
+        return ()
+    return (f"task.train_file={Path(__file__).with_name('rows.jsonl')}", "task.file=null")
 
 
 def build_models(settings: Settings) -> dict[str, assembly.Model]:
@@ -91,7 +101,7 @@ def build_arms(settings: Settings) -> None:
 def build_model(option: str) -> None:
     settings = composed(f"model={option}", "model.updates=3", "network=tiny", *FEW, primary="train")
     model = settings["model"]
-    assert model.keys() == {"kind", "thought", "quality", "updates", "match", "objective"}
+    assert model.keys() == {"kind", "thought", "quality", "updates", "flops", "match", "objective"}
     assert build_models(settings | {"models": {"it": model}})["it"].updates == 3
 
 

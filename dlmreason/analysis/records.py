@@ -44,6 +44,7 @@ class Record:
     run_key: str  # names everything that could have changed this line
     score: float | None = None  # the arm's own score of its answer; None: it judged nothing
     settled: bool = False  # True: nothing would have changed with more passes, so none were spent
+    paper_correct: bool | None = None  # by a published, more lenient grader; None: the task has none
 
     @property
     def point(self) -> tuple[str, int, str, int]:
@@ -126,6 +127,8 @@ def encode(item: Line) -> bytes:
     Raises: ValueError for a number that JSON cannot hold (infinite or NaN: an unjudged score is None).
     """
     content: dict[str, Any] = {each.name: getattr(item, each.name) for each in fields(item)}
+    if content.get("paper_correct", True) is None:
+        del content["paper_correct"]
     content |= {"kind": NAMES[type(item)], "schema": SCHEMA}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
     return b"%08x %s\n" % (zlib.crc32(text), text)

@@ -61,6 +61,7 @@ def summary(
         *_control_sentences(found, mind, controls, comparisons),
         *_fall_sentences(found, fallen),
         *_learning_sentences(learning or {}),
+        *_paper_sentences(found),
     ]
     keys = {key for cell in found.cells.values() for key in cell}
     return {
@@ -240,6 +241,18 @@ def _learning_sentences(learning: Mapping[str, Mapping[str, float]]) -> list[str
             f"{arm} {state}: {rise:+.1f} points ({words.percent(shares['half'])} to {words.percent(shares['full'])})"
         )
     return [f"From half to full training: {'; '.join(parts)}."] if parts else []
+
+
+def _paper_sentences(found: Table) -> list[str]:
+    """What a published, more lenient grader would have counted, at each arm's highest budget."""
+    parts = []
+    for arm in found.competitors:
+        records = found.cells[At(arm, found.rungs(arm)[-1])].values()
+        judged = [record for record in records if record.paper_correct is not None]
+        if judged:
+            lenient, strict = (sum(getattr(record, name) for record in judged) for name in ("paper_correct", "correct"))
+            parts.append(f"{arm} {words.percent(lenient / len(judged))} for {words.percent(strict / len(judged))}")
+    return [f"The published grader, which checks less, would have counted: {'; '.join(parts)}."] if parts else []
 
 
 def _plain_removed(removed: Removed) -> dict[str, Any]:

@@ -60,6 +60,7 @@ class AutoregressiveArm:
             )
         self._vocabulary = self.task.vocabulary(self.thought)
         self._features = self.task.answer_features().tolist()
+        self._varies = self.thought or self.task.answers_end  # how long a chain is, is seen when it is written
         self.charged, self.wasted = Work(), Work()
 
     @property
@@ -101,7 +102,7 @@ class AutoregressiveArm:
     ) -> dict[tuple[int, int], list[Example]]:
         """Examples by (chains they have, chains to ask for now), so that each group is one call of the engine.
 
-        Answers are of one length, so the number is what `top` FLOPs buy. Thoughts are not: the known thought's length
+        Where chains are of one length, the number is what `top` FLOPs buy. Else the known thought's and answer's length
         says how many the first time, and what the chains so far have cost how many more after that.
         """
         groups: dict[tuple[int, int], list[Example]] = {}
@@ -113,18 +114,18 @@ class AutoregressiveArm:
                 left = top - prefill_flops(self.network.shape, prompt) - spent
                 wanted = max(left, 0) * len(chains) // spent + 1
             else:
-                expected = len(sheet.tokens) - prompt
+                expected = int((sheet.editable & (sheet.tokens != self._vocabulary.pad_id)).sum())
                 wanted = chains_within(top, self.network.shape, prompt, expected, self.most)
-                # A few more with a thought, so that as a rule the last is seen not to fit.
-                wanted += wanted // 32 + 1 if self.thought else 0
+                # A few more where lengths vary, so that as a rule the last is seen not to fit.
+                wanted += wanted // 32 + 1 if self._varies else 0
             groups.setdefault((len(chains), min(wanted, self.most - len(chains))), []).append(example)
         return dict(sorted(groups.items()))
 
     def _buys_more(self, prompt: Prompt, chains: list[Chain], top: int) -> bool:
-        """Whether all chains fit `top` FLOPs, so that more might: their thoughts were shorter than the known one."""
+        """Whether all chains fit `top` FLOPs, so that more might: they were shorter than the known one."""
         lengths = [chain.generated for chain in chains]
         fit = first_within(top, self.network.shape, len(prompt.tokens), lengths)
-        return self.thought and fit == len(chains) < self.most
+        return self._varies and fit == len(chains) < self.most
 
     def _sheet(self, example: Example) -> Any:
         return self.task.sheet(example, in_place=False, thought=self.thought)
@@ -144,7 +145,8 @@ class AutoregressiveArm:
             if on_chunk is not None:
                 on_chunk(batch.finished)
 
-        longest = self.task.length(in_place=False, thought=self.thought)
+        # Of the task's longest prompt, so that a chain does not depend on who else is answered.
+        room = self.task.length(in_place=False, thought=self.thought) - self.task.prompt_length
         return generate(
             self.network,
             prompts,
@@ -154,13 +156,14 @@ class AutoregressiveArm:
             marker_id=self._vocabulary.marker_id,
             eos_id=self._vocabulary.eos_id,
             thought=self.thought,
-            max_tokens=longest - max(len(prompt.tokens) for prompt in prompts),
+            max_tokens=room if self.thought else self.task.answer_length,
             temperature=self.temperature if first + count > 1 else 0.0,
             first_greedy=True,
             seed=seed,
             width=self.width,
             prefill_width=self.prefill_width,
             first=first,
+            answers_end=self.task.answers_end,
             on_batch=tally,
         )
 

@@ -73,12 +73,14 @@ def unaffordable(plan: Plan, records: Iterable[Record]) -> list[str]:
 
 def to_records(plan: Plan, attempts: Iterable[Attempt]) -> list[Record]:
     """Attempts at one example, judged."""
-    verdicts: dict[str, Any] = {}
+    verdicts: dict[str, tuple[Any, Any]] = {}
+    paper_judge = getattr(plan.task, "paper_compat", lambda example, answer: None)
     records = []
     for attempt in attempts:
-        verdict = verdicts.get(attempt.answer)
-        if verdict is None:
-            verdict = verdicts[attempt.answer] = plan.task.verify(attempt.example, attempt.answer)
+        asked = attempt.example, attempt.answer
+        if attempt.answer not in verdicts:
+            verdicts[attempt.answer] = plan.task.verify(*asked), paper_judge(*asked)
+        verdict, paper = verdicts[attempt.answer]
         records.append(
             Record(
                 arm=record_name(plan.arm, attempt.variant),
@@ -99,6 +101,7 @@ def to_records(plan: Plan, attempts: Iterable[Attempt]) -> list[Record]:
                 run_key=plan.run_key,
                 score=attempt.score,
                 settled=attempt.settled,
+                paper_correct=None if paper is None else paper.correct,
             )
         )
     return records

@@ -43,6 +43,7 @@ class _Plan(NamedTuple):
     answer_length: int
     marker_id: int
     eos_id: int  # -1 for none
+    ends: bool
     thought: bool
     limit: int  # T
     temperature: float
@@ -66,12 +67,14 @@ def generate(
     width: int,
     prefill_width: int = 8,
     first: int = 0,
+    answers_end: bool = False,
     on_batch: Callable[[Batch], None] | None = None,
 ) -> Iterator[Chain]:
     """`chains` chains of each prompt, prompt after prompt, each the same bytes whatever else is generated with it.
 
     With a thought the network writes until it writes `marker_id`, then exactly `answer_length` tokens; `eos_id` in the
-    thought, or `max_tokens` in all, ends a chain unfinished. Without one the answer begins at once. A token's features
+    thought, or `max_tokens` in all, ends a chain unfinished. Without one the answer begins at once. answers_end: an
+    answer is over at its `eos_id`, which belongs to it, and has `answer_length` tokens at most. A token's features
     are its own: `answer_features` [A, F] within the answer, 0 before it. temperature 0, or `first_greedy` for chain 0,
     takes the likeliest token. The network is called with `width` rows, and with `prefill_width` to read prompts; float
     sums depend on both. Chains are nested: the first n of N are what `chains=n` gives. first: the number of the first
@@ -84,7 +87,8 @@ def generate(
             raise ValueError(f"{name}={count} must be 1 or more")
     limit = max_tokens if thought else answer_length
     eos = -1 if eos_id is None else eos_id
-    plan = _Plan(answer_features, answer_length, marker_id, eos, thought, limit, temperature, seed)
+    ends = answers_end and eos_id is not None
+    plan = _Plan(answer_features, answer_length, marker_id, eos, ends, thought, limit, temperature, seed)
     if first < 0:
         raise ValueError(f"first={first} is the number of a chain: give 0 or more")
     _check(network, prompts, plan, chains, max_tokens)
@@ -314,7 +318,8 @@ class _Writer:
         in_thought = rows.live & (place < 0)
         here = torch.arange(plan.limit, device=self.device) == rows.written[:, None]
         written = rows.written + rows.live
-        over = (place == plan.answer_length - 1) | (written == plan.limit) | (in_thought & (token == plan.eos_id))
+        ending = (rows.live if plan.ends else in_thought) & (token == plan.eos_id)
+        over = (place == plan.answer_length - 1) | (written == plan.limit) | ending
         live = rows.live & ~over
 
         features = torch.where(in_answer[:, None], self.answer_features[place.clamp(0, plan.answer_length - 1)], 0)
@@ -360,7 +365,10 @@ class _Writer:
         for row, seat in enumerate(over):
             written, answer_at = fields["written"][row], fields["answer_at"][row]
             text = tuple(fields["tokens"][row][:written])
-            finished = written - answer_at == self.plan.answer_length
+            length = written - answer_at
+            finished = length == self.plan.answer_length or (
+                self.plan.ends and length > 0 and text[-1] == self.plan.eos_id
+            )
             judged = finished and self.network.shape.quality
             chains[seat] = Chain(
                 *seats[seat],
@@ -368,7 +376,7 @@ class _Writer:
                 answer=text[answer_at:],
                 log_prob=fields["log_prob"][row],
                 answer_log_prob=fields["answer_log_prob"][row],
-                quality=fields["quality"][row] / self.plan.answer_length if judged else None,
+                quality=fields["quality"][row] / length if judged else None,
                 finished=finished,
             )
         return chains

@@ -75,8 +75,19 @@ class Sheets:
             )
 
     @classmethod
-    def stack(cls, sheets: Sequence[Sheet], *, pad_id: int, mask_id: int, ids: Sequence[str] = ()) -> "Sheets":
-        """Sheets padded at their end to the longest; padding is not editable. Answers are judged, not thoughts."""
+    def stack(
+        cls,
+        sheets: Sequence[Sheet],
+        *,
+        pad_id: int,
+        mask_id: int,
+        ids: Sequence[str] = (),
+        writes_padding: bool = True,
+    ) -> "Sheets":
+        """Sheets padded at their end to the longest; that padding is not editable. Answers are judged, not thoughts.
+
+        writes_padding: padding within an answer is the model's to write; False for a model that stops before it.
+        """
         if not sheets:
             raise ValueError(
                 "there is no example to train on: raise the task's number of training examples to 1 or more"
@@ -91,6 +102,9 @@ class Sheets:
             editable[row, :length] = sheet.editable
             features[row, :length] = sheet.features
             judged[row, sheet.answer_at : length] = sheet.editable[sheet.answer_at :]
+        if not writes_padding:
+            editable &= tokens != pad_id
+            judged &= editable
         t, e, f, j = (torch.from_numpy(array) for array in (tokens, editable, features, judged))
         return cls(t, e, f, j, mask_id, tuple(ids))
 

@@ -18,6 +18,7 @@ from dlmreason import launch
 
 ROOT = Path(__file__).parents[2]
 TINY = ("--config-dir", str(Path(__file__).with_name("conf")), "experiment=tiny")
+ANY = (*TINY[:2], "experiment=any")
 NETWORK = ("network=tiny", "network.num_layers=1", "network.width=16", "network.num_heads=2")
 GRAPH = (
     "task=star_graph",
@@ -36,8 +37,8 @@ def start(entry: str, *argv: str) -> int:
     return launch.run(main, entry, argv=argv)
 
 
-def experiment(folder: Path, *argv: str) -> int:
-    return start("experiment", *TINY, f"output={folder}", *argv)
+def experiment(folder: Path, *argv: str, of: tuple[str, ...] = TINY) -> int:
+    return start("experiment", *of, f"output={folder}", *argv)
 
 
 def process(*command: str, cwd: Path) -> subprocess.Popen[str]:

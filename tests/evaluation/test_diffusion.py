@@ -14,7 +14,7 @@ from dlmreason.evaluation.snapshot import Snapshot
 from dlmreason.policies import presets
 from dlmreason.policies.posterior import Cap, Posterior
 from dlmreason.sampling.denoise import Counts
-from tests.evaluation.tiny import LADDER, diffusion, graphs, lines, sudoku
+from tests.evaluation.tiny import LADDER, diffusion, graphs, lines, sudoku, words
 
 POLICIES: dict[str, Any] = {
     "confidence": presets.ordered(),
@@ -44,6 +44,16 @@ def test_an_examples_records_are_the_same_bytes_in_any_company(name: str) -> Non
     for example in (examples[0], examples[4]):
         assert lines(task, arm.attempts([example], LADDER, 3)) == {example.id: whole[example.id]}
     assert lines(task, arm.attempts(examples, LADDER, 4)) != whole or name == "confidence"
+
+
+def test_prompts_and_answers_of_different_lengths_show_no_company_either() -> None:
+    task = words()
+    examples = list(task.examples("test"))
+    whole = lines(task, diffusion(task, POLICIES["change_of_mind"]).attempts(examples, LADDER, 3))
+    arm = diffusion(task, POLICIES["change_of_mind"])
+    assert lines(task, arm.attempts(examples[::-1], LADDER, 3)) == whole
+    for example in examples[:3]:
+        assert lines(task, arm.attempts([example], LADDER, 3)) == {example.id: whole[example.id]}
 
 
 @pytest.mark.parametrize("name", POLICIES)

@@ -14,6 +14,8 @@ from dlmreason.evaluation.evaluate import Plan, to_records
 from dlmreason.networks.transformer import Denoise, Shape, Transformer
 from dlmreason.tasks.star_graph import StarGraph
 from dlmreason.tasks.sudoku import Sudoku
+from dlmreason.tasks.written import Written
+from tests.tasks.reverse import Reverse
 
 LADDER = (1, 2, 4, 8, 16)
 
@@ -25,6 +27,11 @@ def graphs(examples: int = 7) -> StarGraph:
 def sudoku(examples: int = 7) -> Sudoku:
     counts = {"train_examples": 1, "validation_examples": 1, "test_examples": examples}
     return Sudoku(4, (4, 8), (0, 8), unique=True, **counts)
+
+
+def words(examples: int = 7) -> Written:
+    """Prompts and answers of different lengths."""
+    return Written(Reverse(longest=5), train_examples=1, validation_examples=1, test_examples=examples)
 
 
 def network(task: Any, attention: str, thought: bool = False, quality: bool = True, seed: int = 0) -> Transformer:

@@ -67,11 +67,15 @@ def prompts_of(count: int, lengths: tuple[int, ...] = (5, 17, 9, 16, 20)) -> lis
 
 
 def plain(
-    network: Transformer, prompt: Prompt, thought: bool, choose: Callable[[Tensor, int], Tensor]
+    network: Transformer,
+    prompt: Prompt,
+    thought: bool,
+    choose: Callable[[Tensor, int], Tensor],
+    eos: int | None = None,
 ) -> tuple[list[int], float, float]:
     """The text-book loop: the whole text is read anew for every token, one chain at a time.
 
-    choose: (log-probabilities [V], tokens written so far) -> the next token.
+    choose: (log-probabilities [V], tokens written so far) -> the next token.  eos: ends an answer, and any thought.
     """
     limit = THOUGHT["max_tokens"] if thought else len(ANSWER)
     tokens, features = list(prompt.tokens), [list(row) for row in prompt.features]
@@ -89,11 +93,14 @@ def plain(
         written.append(token)
         if answer_at is not None and len(written) - answer_at == len(ANSWER):
             break
+        if token == eos:
+            break
         if answer_at is None and token == MARKER:
             answer_at = len(written)
     with torch.inference_mode():
         output = network(torch.tensor([tokens]), torch.tensor([features]))
-    judged = float("nan") if output.quality is None else float(output.quality[0, -len(ANSWER) :].sigmoid().log().mean())
+    answered = len(written) - (len(written) - 1 if answer_at is None else answer_at)
+    judged = float("nan") if output.quality is None else float(output.quality[0, -answered:].sigmoid().log().mean())
     return written, log_prob, judged
 
 
@@ -114,6 +121,29 @@ def test_greedy_text_is_that_of_the_uncached_loop(positions: str, thought: bool)
                 assert chain.quality == pytest.approx(judged, abs=1e-10)
                 assert list(chain.answer) == written[-4:]
     assert finished > 5, "a comparison of chains that never write an answer would say little"
+
+
+@pytest.mark.parametrize("thought", [True, False])
+def test_an_answer_that_ends_is_that_of_the_uncached_loop_that_stops_there(thought: bool) -> None:
+    lengths = set()
+    for seed in range(8):
+        network = network_of(seed, torch.float64)
+        prompts = prompts_of(9)
+        settings = {**THOUGHT, "chains": 1, "temperature": 0.0, "thought": thought, "eos_id": EOS, "answers_end": True}
+        for chain in generate(network, prompts, **settings):
+            written, log_prob, judged = plain(
+                network, prompts[chain.prompt], thought, lambda said, _: said.argmax(), EOS
+            )
+            assert list(chain.tokens) == written
+            assert chain.log_prob == pytest.approx(log_prob, abs=1e-10)
+            begun = MARKER in written if thought else True
+            ended = begun and (written[-1] == EOS or len(chain.answer) == len(ANSWER))
+            assert chain.finished == ended
+            if chain.finished:
+                lengths.add(len(chain.answer))
+                assert chain.quality == pytest.approx(judged, abs=1e-10)
+                assert list(chain.answer) == written[len(written) - len(chain.answer) :]
+    assert len(lengths) > 1, "answers of one length would say little"
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 1.7])
