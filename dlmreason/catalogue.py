@@ -52,7 +52,8 @@ def rows(name: str, task: Any) -> Iterator[tuple[str, str]]:
     lengths = ", ".join(f"{part} {size}" for part, size in sizes.items())
     yield "lengths", f"at most {lengths} tokens; the diffusion canvas has {canvas}"
     yield "items a second", f"{len(seen) / seconds:,.0f} of the training split"
-    yield "one problem", "; ".join(task.symmetries.leakage) + ": copies never lie in two splits"
+    if task.symmetries.leakage:
+        yield "one problem", "; ".join(task.symmetries.leakage) + ": copies never lie in two splits"
     if task.symmetries.augmentation:
         yield "other problems", "; ".join(task.symmetries.augmentation)
 

@@ -36,7 +36,7 @@ def build_task(option: str) -> None:
         assert task.verify(example, example.answer).correct
         sheet = task.sheet(example, in_place=task.in_place, thought=False)
         assert len(sheet.tokens) <= task.length(in_place=task.in_place, thought=False)
-    assert task.symmetries.leakage, "what is one problem is said"
+    assert task.symmetries.leakage or task.symmetries.augmentation, "what is one problem, and what is another, is said"
     assert task.prompt_length < task.length(in_place=False, thought=False)
     assert all(isinstance(value, str | int) for value in task.provenance.values())
 
@@ -230,3 +230,10 @@ def test_every_experiment_says_what_it_is_in_its_first_line_of_comment() -> None
         package, said = path.read_text().splitlines()[:2]
         assert package == "# @package _global_"
         assert said.startswith("# ") and len(said) > 20
+
+
+def test_every_task_says_what_it_is_in_its_first_line() -> None:
+    """`make tasks` shows that line."""
+    for path in sorted(Path(CONF / "task").glob("*.yaml")):
+        said = path.read_text().splitlines()[0]
+        assert said.startswith("# ") and len(said) > 20, path
