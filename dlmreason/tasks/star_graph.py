@@ -29,6 +29,7 @@ from dlmreason.tasks.example import (
     random_orders,
     split_of,
 )
+from dlmreason.tasks.subject import Symmetries
 from dlmreason.tasks.vocabulary import Closed
 
 VERSION = 1
@@ -37,6 +38,9 @@ VERSION = 1
 BLOCK = 512
 FRUITLESS = 24
 """Blocks without a new graph after which a split is given up."""
+
+MOST_CHARACTERS = 8
+"""Of an answer, for each node beyond its name's: room for any symbol and a space; a longer text is refused unread."""
 
 EDGE = "e"
 START, GOAL, FIRST = 1, 2, 3
@@ -50,6 +54,14 @@ class StarGraph:
     """
 
     in_place = False
+    answers_end = False
+    unique = True
+    symmetries = Symmetries(
+        leakage=("edges in another order: they are a set, and the order says nothing of the path",),
+        augmentation=(
+            "nodes renamed: all graphs of one shape are the same up to renaming, so no other graph could be tested on",
+        ),
+    )
 
     def __init__(
         self,
@@ -77,9 +89,10 @@ class StarGraph:
         self.edges = arms * (length - 1)
         self.name = f"star_graph_{arms}x{length}"
         self.feature_sizes = (nodes + 1, nodes + 1, FIRST + length)
-        self.answer_length = length
+        self.prompt_length, self.answer_length = self.edges + 2, length
         self.layout = Layout(1, length, 1, length, first=self.edges + 3)
         self._vocabulary = Closed([*map(str, range(1, nodes + 1)), EDGE])
+        self._names = frozenset(self._vocabulary.symbols[:nodes])
         self._counts = dict(zip(SPLITS, (train_examples, validation_examples, test_examples), strict=True))
         self._splits = {split: Items(self, split, count) for split, count in self._counts.items()}
         self.provenance: dict[str, str | int] = {"source": "generated", "generator": VERSION, "seed": seed}
@@ -104,10 +117,9 @@ class StarGraph:
         Raises: PuzzleError for a symbol that is neither, a name out of range, or no path of the task's length.
         """
         *edges, start, goal = puzzle.split() if len(puzzle.split()) > 1 else ["", ""]
-        names = set(self._vocabulary.symbols[: self.nodes])
         for place, symbol in enumerate([*edges, start, goal], start=1):
             parts = symbol.split(">")
-            if len(parts) != (2 if place <= len(edges) else 1) or not names.issuperset(parts):
+            if len(parts) != (2 if place <= len(edges) else 1) or not self._names.issuperset(parts):
                 form = "an edge such as 3>5" if place <= len(edges) else "a node (the start, or the goal)"
                 raise PuzzleError(f"symbol {place}, {symbol[:20]!r}, is not {form} with names from 1 to {self.nodes}")
         if len(edges) != self.edges:
@@ -148,21 +160,35 @@ class StarGraph:
         features[:, 2] = FIRST + np.arange(self.path_length)
         return features
 
+    def keys(self, prompts: Sequence[str]) -> list[int]:
+        """64-bit words, equal for prompts that are copies under the leakage symmetries."""
+        symbols = [prompt.split(" ") for prompt in prompts]
+        edges = np.array([[edge.split(">") for edge in each[:-2]] for each in symbols]).astype(np.int64)
+        ends = np.array([each[-2:] for each in symbols]).astype(np.int64)
+        return Graphs(edges.reshape(-1, self.edges, 2), ends.reshape(-1, 2)).keys().tolist()
+
+    def same(self, first: str, second: str) -> bool:
+        """Whether two prompts are copies: exact."""
+        (*edges, start, goal), (*others, other_start, other_goal) = first.split(" "), second.split(" ")
+        return (start, goal) == (other_start, other_goal) and sorted(edges) == sorted(others)
+
     def verify(self, example: Example, answer: str) -> Verdict:
+        if len(answer) > (MOST_CHARACTERS + len(str(self.nodes))) * self.path_length:
+            return Verdict(False, f"{self.path_length} nodes expected, got {len(answer)} characters")
         path = answer.split()
         if len(path) != self.path_length:
             return Verdict(False, f"{self.path_length} nodes expected, got {len(path)}")
         *edges, start, goal = example.prompt.split(" ")
-        names = self._vocabulary.symbols[: self.nodes]
         for place, node in enumerate(path, start=1):
-            if node not in names:
+            if node not in self._names:
                 return Verdict(False, f"{node[:20]!r} at place {place} is not a node from 1 to {self.nodes}")
         if path[0] != start:
             return Verdict(False, f"the path starts at {path[0]}, not at {start}")
         if path[-1] != goal:
             return Verdict(False, f"the path ends at {path[-1]}, not at {goal}")
+        there = set(edges)
         for place, (source, target) in enumerate(pairwise(path), start=1):
-            if f"{source}>{target}" not in edges:
+            if f"{source}>{target}" not in there:
                 return Verdict(False, f"{source}>{target} at place {place} is not an edge")
         return Verdict(True, "")
 

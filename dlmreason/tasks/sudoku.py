@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from dlmreason.tasks.example import SPLITS, Example, Layout, PuzzleError, Sheet, Verdict
 from dlmreason.tasks.sudoku_file import PuzzleFile, Rows, by_hash, content_hash, parse, read, repeated, settle
-from dlmreason.tasks.sudoku_generate import UNMEASURED, VERSION, Puzzles, Recipe, puzzle_key
+from dlmreason.tasks.sudoku_generate import UNMEASURED, VERSION, Puzzles, Recipe, puzzle_key, same, symmetries
 from dlmreason.tasks.sudoku_grid import BOXES, Boards, geometry
 from dlmreason.tasks.sudoku_solver import candidates, deductions, search
 from dlmreason.tasks.vocabulary import Closed
@@ -32,6 +32,9 @@ PATIENCE = 5_000
 """Branch points after which the search for a person's solution is given up; the hardest known puzzles need about
 1,500.
 """
+
+MOST_CHARACTERS = 8
+"""Of an answer, for each cell: room for the longest symbol and a space; a longer text is refused unread."""
 
 GIVEN, WRITTEN = 1, 2
 
@@ -56,6 +59,7 @@ class Sudoku:
     on_error: str = "stop"  # at a bad row of the file; "skip" leaves it out and says so in `skipped`
 
     in_place: ClassVar[bool] = True
+    answers_end: ClassVar[bool] = False
     skipped: list[str] = field(default_factory=list, init=False)
     provenance: dict[str, str | int] = field(default_factory=dict, init=False)
 
@@ -65,7 +69,8 @@ class Sudoku:
         self._board = geometry(self.size)
         self.name = f"sudoku{self.size}x{self.size}"
         self.feature_sizes = (self.size + 1, self.size + 1, self.size + 1, 3)
-        self.answer_length = self._board.cells
+        self.prompt_length = self.answer_length = self._board.cells
+        self.symmetries = symmetries(self._board)
         self.layout = Layout(self.size, self.size, self._board.box_rows, self._board.box_columns, first=0)
         self._cells = [f"{'abcdefghi'[column]}{row + 1}" for row in range(self.size) for column in range(self.size)]
         digits = [str(digit) for digit in (*range(1, self.size + 1), 0)]
@@ -168,7 +173,18 @@ class Sudoku:
     def answer_features(self) -> NDArray[np.int64]:
         return np.concatenate([self._features, np.full((self._board.cells, 1), WRITTEN)], axis=1)
 
+    def keys(self, prompts: Sequence[str]) -> list[int]:
+        """64-bit words, equal for prompts that are copies under the leakage symmetries."""
+        boards = np.array([_digits(prompt) for prompt in prompts], np.uint8).reshape(-1, self._board.cells)
+        return puzzle_key(boards, self._board).tolist()
+
+    def same(self, first: str, second: str) -> bool:
+        """Whether two prompts are copies: exact."""
+        return same(_digits(first).astype(np.uint8), _digits(second).astype(np.uint8), self._board)
+
     def verify(self, example: Example, answer: str) -> Verdict:
+        if len(answer) > MOST_CHARACTERS * self._board.cells:
+            return Verdict(False, f"{self._board.cells} digits expected, got {len(answer)} characters")
         symbols = answer.split()
         if len(symbols) != self._board.cells:
             return Verdict(False, f"{self._board.cells} digits expected, got {len(symbols)}")

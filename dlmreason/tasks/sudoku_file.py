@@ -181,7 +181,7 @@ def _json(lines: Iterable[str]) -> Iterator[tuple[int, str, str | None, str]]:
             continue
         try:
             row = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             yield line, "", None, f"not JSON: {error}"
             continue
         puzzle, solution = (row.get("input"), row.get("output")) if isinstance(row, dict) else (None, None)

@@ -19,7 +19,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlmreason.tasks.example import SPLITS, example_seed, mix, random_orders, random_words, split_of
-from dlmreason.tasks.sudoku_grid import Boards, Geometry, all_grids, board_key, geometry, grid_key, orders, rearrange
+from dlmreason.tasks.subject import Symmetries
+from dlmreason.tasks.sudoku_grid import (
+    Boards,
+    Geometry,
+    all_grids,
+    board_key,
+    geometry,
+    grid_key,
+    orders,
+    rearrange,
+    same_puzzle,
+)
 from dlmreason.tasks.sudoku_solver import candidates, dig, search
 
 VERSION = 1
@@ -138,6 +149,30 @@ def draw_block(recipe: Recipe, index: int, avoid: NDArray[np.uint64]) -> tuple[B
 def puzzle_key(boards: Boards, board: Geometry) -> NDArray[np.uint64]:
     """[N]: what counts as the same puzzle when splits are held apart: symmetric copies; in 4x4, exact ones only."""
     return _exact_key(boards) if board.size == 4 else board_key(boards, board)
+
+
+def same(first: Boards, second: Boards, board: Geometry) -> bool:
+    """Whether two boards [C] count as the same puzzle: exact, where `puzzle_key` may be equal by chance."""
+    return bool((first == second).all()) if board.size == 4 else same_puzzle(first, second, board)
+
+
+def symmetries(board: Geometry) -> Symmetries:
+    """What `puzzle_key` and `same` are blind to, and what else makes a puzzle of a puzzle, in words."""
+    moves = (
+        "digits renamed",
+        "rows in another order within their band of boxes",
+        "bands in another order",
+        "columns in another order within their stack of boxes",
+        "stacks in another order",
+        *(("rows and columns exchanged",) if board.square else ()),
+    )
+    if board.size == 4:
+        why = "no leakage here, for the 288 grids are two up to symmetry, and no split could have one of its own"
+        return Symmetries(leakage=(), augmentation=tuple(f"{move}: {why}" for move in moves))
+    if board.size == 6:
+        why = "all grids are 49 up to symmetry, so every split sees every one; the clues decide what is asked"
+        return Symmetries(leakage=moves, augmentation=(f"other clues of the same grid: {why}",))
+    return Symmetries(leakage=moves)
 
 
 def _exact_key(boards: Boards) -> NDArray[np.uint64]:

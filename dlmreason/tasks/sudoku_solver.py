@@ -5,14 +5,20 @@ text. A board's candidates are bits (digit d is bit d - 1); all boards go throug
 in memory so that a pass of the rules is a few wide numpy operations.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlmreason.tasks.sudoku_grid import Boards, Geometry
 
-Bits = NDArray[np.uint16]
+Bits = NDArray[Any]  # uint8 where that suffices, for half the memory to go through, else uint16
+
+Again = Callable[[NDArray[np.int64], NDArray[np.bool_]], tuple[NDArray[np.bool_], Bits]]
+"""From boards [K] whose search has ended, and whether a solution was found [K], to who of them goes on with another
+start [K], and with which candidates.
+"""
 
 
 class Found(NamedTuple):
@@ -32,17 +38,17 @@ class Found(NamedTuple):
 
 def candidates(boards: Boards, board: Geometry) -> Bits:
     """[N, C]: a clue's own bit, and every digit's bit for a blank."""
-    every = np.uint16((1 << board.size) - 1)
-    return np.where(boards > 0, np.uint16(1) << (np.maximum(boards, 1).astype(np.uint16) - np.uint16(1)), every)
+    bits = [(1 << board.size) - 1, *(1 << digit for digit in range(board.size))]
+    return np.array(bits, np.uint8 if board.size <= 8 else np.uint16)[boards]
 
 
-def _once(in_unit: Bits) -> Bits:
-    """[3n, N] the digits that only one cell of the unit may hold, from the candidates [3n, n, N]."""
-    once, twice = in_unit[:, 0].copy(), np.zeros_like(in_unit[:, 0])
-    for place in range(1, in_unit.shape[1]):
-        twice |= once & in_unit[:, place]
-        once |= in_unit[:, place]
-    return once & ~twice
+def _once(places: Bits) -> tuple[Bits, Bits]:
+    """[3n, N] the digits that one cell of the unit alone may hold, and those that any may, from cells [n, 3n, N]."""
+    some, several = places[0].copy(), np.zeros_like(places[0])
+    for place in places[1:]:
+        several |= some & place
+        some |= place
+    return some & ~several, some
 
 
 def _around(by_unit: Bits, board: Geometry) -> Bits:
@@ -52,19 +58,20 @@ def _around(by_unit: Bits, board: Geometry) -> Bits:
 
 def _rules(cells: Bits, board: Geometry) -> tuple[Bits, NDArray[np.bool_]]:
     """Naked and hidden singles, once, everywhere: (candidates left [C, N], boards that contradict themselves [N])."""
-    zero, one = np.uint16(0), np.uint16(1)
-    every = np.uint16((1 << board.size) - 1)
-    settled = (cells & (cells - one)) == 0
-    singles = np.where(settled, cells, zero)[board.units]  # [3n, n, N]
-    fixed = np.bitwise_or.reduce(singles, axis=1)
-    wrong = (fixed != np.add.reduce(singles, axis=1, dtype=np.uint16)).any(axis=0)
-    in_unit = cells[board.units]
-    wrong |= (np.bitwise_or.reduce(in_unit, axis=1) != every).any(axis=0)
-    hidden = cells & _around(_once(in_unit), board)
-    wrong |= ((hidden & (hidden - one)) != 0).any(axis=0)
-    left = np.where(hidden != 0, hidden, cells) & ~_around(fixed, board)
-    left = np.where(settled, cells, left)
+    settled = _mask((cells & (cells - 1)) == 0, cells)
+    once, some = _once(cells[board.units.T])
+    singles = (cells & settled)[board.units.T]  # [n, 3n, N]
+    fixed = np.bitwise_or.reduce(singles, axis=0)
+    wrong = ((fixed != np.add.reduce(singles, axis=0, dtype=cells.dtype)) | (some != (1 << board.size) - 1)).any(axis=0)
+    hidden = cells & _around(once, board)
+    wrong |= ((hidden & (hidden - 1)) != 0).any(axis=0)
+    left = cells & (hidden | _mask(hidden == 0, cells)) & (settled | ~_around(fixed, board))
     return left, wrong | (left == 0).any(axis=0)
+
+
+def _mask(where: NDArray[np.bool_], like: Bits) -> Bits:
+    """All bits where True, none elsewhere; `np.where` takes several times as long on boards, which branches at each."""
+    return np.negative(where.astype(like.dtype))
 
 
 def search(
@@ -74,12 +81,14 @@ def search(
     limit: int = 1,
     digit_order: NDArray[np.uint8] | None = None,
     most_branches: int | None = None,
+    again: Again | None = None,
 ) -> Found:
     """Depth-first search with naked and hidden singles, branching on the first cell with the fewest candidates.
 
     start: [N, C].  limit: stop a board at that many solutions; 2 settles uniqueness.  digit_order: [N, C, n] digits
     less one in the order of trial, instead of ascending: random orders make random grids.  most_branches: give a board
-    up there.
+    up there.  again: gives boards that have ended another start, so that no lane waits for the slowest; it alone hears
+    what was found before.
     """
     rows = len(start)
     count = np.zeros(rows, np.int64)
@@ -89,7 +98,7 @@ def search(
     who = np.arange(rows)  # the board in each lane
     alive = np.ones(rows, np.bool_)  # lanes still searching; the others wait to be cleared away
     cells = np.ascontiguousarray(start.T)
-    stack = np.zeros((8, board.cells, rows), np.uint16)
+    stack = np.zeros((8, board.cells, rows), start.dtype)
     depth = np.zeros(rows, np.int64)
     every_digit = np.arange(board.size, dtype=np.uint8)
     while alive.any():
@@ -105,13 +114,13 @@ def search(
             branching = ~solved[lanes]
             lanes, sizes = lanes[branching], sizes[:, branching]
         if len(lanes):  # branch: try one digit now, the others when this one is exhausted
-            cell = np.where(sizes > 1, sizes, np.uint8(99)).argmin(axis=0)
+            cell = (sizes - 2).argmin(axis=0)  # 1 wraps round to 255
             options = cells[cell, lanes]
             order = every_digit if digit_order is None else digit_order[who[lanes], cell]
-            allowed = (options[:, None] >> order) & np.uint16(1) == 1
+            allowed = (options[:, None] >> order) & 1 == 1
             order = np.broadcast_to(order, allowed.shape)
             digit = order[np.arange(len(lanes)), allowed.argmax(axis=1)]
-            bit = np.uint16(1) << digit.astype(np.uint16)
+            bit = start.dtype.type(1) << digit.astype(start.dtype)
             if depth[lanes].max() >= len(stack):
                 stack = np.concatenate([stack, np.zeros_like(stack)])
             others = cells[:, lanes]
@@ -126,7 +135,7 @@ def search(
         lanes = np.flatnonzero(solved)
         if len(lanes):
             fresh = lanes[count[who[lanes]] == 0]
-            grid[who[fresh]] = np.bitwise_count(cells[:, fresh] - np.uint16(1)).T + np.uint8(1)
+            grid[who[fresh]] = np.bitwise_count(cells[:, fresh] - 1).T + 1
             to_first[who[fresh]] = tried[who[fresh]]
             count[who[lanes]] += 1
             alive[lanes] = count[who[lanes]] < limit
@@ -137,9 +146,15 @@ def search(
             depth[back] -= 1
             cells[:, back] = stack[depth[back], :, back].T
         if 4 * np.count_nonzero(alive) < 3 * len(who):
-            who, cells, depth = who[alive], cells[:, alive], depth[alive]
-            stack = stack[: max(8, depth.max(initial=0) + 1), :, alive]
-            alive = np.ones(len(who), np.bool_)
+            if again is not None:
+                ended = np.flatnonzero(~alive)
+                on, starts = again(who[ended], count[who[ended]] > 0)
+                ended = ended[on]
+                cells[:, ended], alive[ended], depth[ended], count[who[ended]] = starts.T, True, 0, 0
+            if not alive.all():
+                who, cells, depth = who[alive], cells[:, alive], depth[alive]
+                stack = stack[: max(8, depth.max(initial=0) + 1), :, alive]
+                alive = np.ones(len(who), np.bool_)
     return Found(count, grid, tried, np.where(count == 0, tried, to_first), complete)
 
 
@@ -154,14 +169,14 @@ def deductions(boards: Boards, grids: Boards, board: Geometry) -> NDArray[np.int
     cells = np.ascontiguousarray(candidates(boards, board).T)
     written = np.ascontiguousarray(boards.T > 0)
     order = np.where(written, -1, 0).astype(np.int64)
-    one, raster = np.uint16(1), np.arange(board.cells)[:, None]
+    raster = np.arange(board.cells)[:, None]
     for turn in range(board.cells):
         if written.all():
             break
-        fixed = np.bitwise_or.reduce(np.where(written, cells, np.uint16(0))[board.units], axis=1)
+        fixed = np.bitwise_or.reduce(np.where(written, cells, 0)[board.units.T], axis=0)
         cells = np.where(written, cells, cells & ~_around(fixed, board))
-        naked = ~written & ((cells & (cells - one)) == 0)
-        hidden = ~written & ((cells & _around(_once(cells[board.units]), board)) != 0)
+        naked = ~written & ((cells & (cells - 1)) == 0)
+        hidden = ~written & ((cells & _around(_once(cells[board.units.T])[0], board)) != 0)
         few = np.where(written, np.uint8(99), np.bitwise_count(cells))
         guess = ~written & (raster == few.argmin(axis=0))
         now = np.where(naked.any(axis=0), naked, np.where(hidden.any(axis=0), hidden, guess))
@@ -176,16 +191,29 @@ def dig(grids: Boards, orders: NDArray[np.int64], floor: NDArray[np.int64], boar
 
     With the floor at 0 the puzzle is minimal: no clue can go.
     """
-    boards, every = grids.copy(), np.arange(len(grids))
-    for turn in range(board.cells):
-        lanes = every[(boards > 0).sum(axis=1) > floor]
-        if not len(lanes):
-            break
-        cell = orders[lanes, turn]
-        trial = boards[lanes]
-        trial[np.arange(len(lanes)), cell] = 0
-        other = candidates(trial, board)  # is there a solution that puts another digit there?
-        other[np.arange(len(lanes)), cell] &= ~candidates(grids[lanes], board)[np.arange(len(lanes)), cell]
-        alone = search(other, board).solutions == 0
-        boards[lanes[alone]] = trial[alone]
+    boards, gold, rows = grids.copy(), candidates(grids, board), np.arange(len(grids))
+    clues, turn = np.full(len(grids), board.cells), np.zeros(len(grids), np.int64)
+
+    def trials(rows: NDArray[np.int64]) -> tuple[NDArray[np.bool_], Bits]:
+        """Who has a clue left to take out, and: is there a solution with another digit in its place?"""
+        on = (turn[rows] < board.cells) & (clues[rows] > floor[rows])
+        rows, lanes = rows[on], np.arange(np.count_nonzero(on))
+        cell = orders[rows, turn[rows]]
+        trial = boards[rows]
+        trial[lanes, cell] = 0
+        other = candidates(trial, board)
+        other[lanes, cell] &= ~gold[rows, cell]
+        return on, other
+
+    def verdicts(lanes: NDArray[np.int64], solved: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Bits]:
+        rows = asked[lanes]
+        alone = rows[~solved]
+        boards[alone, orders[alone, turn[alone]]] = 0
+        clues[alone] -= 1
+        turn[rows] += 1
+        return trials(rows)
+
+    on, start = trials(rows)
+    asked = rows[on]
+    search(start, board, again=verdicts)
     return boards

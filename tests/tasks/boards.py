@@ -1,8 +1,11 @@
 """Slow and plain twins of what the Sudoku task computes: written from the rules alone, sharing no code with it."""
 
+import random
 from collections.abc import Iterator
 from functools import cache
 from itertools import permutations, product
+
+import networkx
 
 BOXES = {4: (2, 2), 6: (2, 3), 9: (3, 3)}
 
@@ -119,3 +122,67 @@ def guesses(size: int, puzzle: list[int]) -> tuple[int, int, int]:
 
     visit(puzzle)
     return solutions, (to_first if solutions else total), total
+
+
+def completions(size: int, puzzle: list[int], most: int, source: random.Random) -> list[list[int]]:
+    """Grids that keep the clues, in a random order, up to so many."""
+    found: list[list[int]] = []
+
+    def visit(board: list[int]) -> None:
+        choices = {cell: options(size, board, cell) for cell in range(size * size) if not board[cell]}
+        if not choices:
+            found.append(board)
+            return
+        cell = min(choices, key=lambda each: len(choices[each]))
+        for digit in source.sample(choices[cell], len(choices[cell])):
+            if len(found) < most:
+                visit([digit if other == cell else value for other, value in enumerate(board)])
+
+    visit(list(puzzle))
+    return found
+
+
+def moved(size: int, board: list[int], source: random.Random) -> list[int]:
+    """A copy under a random symmetry."""
+    tall, wide = BOXES[size]
+
+    def order(group: int) -> list[int]:
+        groups = [source.sample(range(first, first + group), group) for first in range(0, size, group)]
+        return [line for each in source.sample(groups, len(groups)) for line in each]
+
+    rows, columns, digits = order(tall), order(wide), [0, *source.sample(range(1, size + 1), size)]
+    cells = list(product(rows, columns))
+    if tall == wide and source.random() < 0.5:
+        cells = [(row, column) for column in columns for row in rows]
+    return [digits[board[row * size + column]] for row, column in cells]
+
+
+def are_copies(size: int, first: list[int], second: list[int]) -> bool:
+    """Whether some symmetry makes one board of the other: whether graphs of lines, boxes, clues and digits are alike.
+
+    Graphs with different Weisfeiler-Lehman hashes are not; the others are compared by VF2.
+    """
+    tall, wide = BOXES[size]
+
+    def graph(board: list[int], turned: bool) -> networkx.Graph:
+        made = networkx.Graph()
+        for line in range(size):
+            for kind, group, boxes in (("row", tall, "band"), ("column", wide, "stack")):
+                made.add_node((kind, line), kind=kind)
+                made.add_node((boxes, line // group), kind=boxes)
+                made.add_edge((kind, line), (boxes, line // group))
+        for cell, digit in enumerate(board):
+            if digit:
+                row, column = divmod(cell, size)[:: -1 if turned else 1]
+                made.add_node(cell, kind="clue")
+                made.add_node(("digit", digit), kind="digit")
+                made.add_edges_from([(cell, ("row", row)), (cell, ("column", column)), (cell, ("digit", digit))])
+        return made
+
+    goal = graph(second, False)
+    hashed = networkx.weisfeiler_lehman_graph_hash(goal, node_attr="kind")
+    return any(
+        networkx.weisfeiler_lehman_graph_hash(start, node_attr="kind") == hashed
+        and networkx.is_isomorphic(start, goal, node_match=lambda one, other: one["kind"] == other["kind"])
+        for start in (graph(first, turned) for turned in ([False, True] if tall == wide else [False]))
+    )

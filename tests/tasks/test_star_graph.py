@@ -1,4 +1,6 @@
 import itertools
+import random
+import re
 from collections import Counter
 
 import numpy as np
@@ -6,8 +8,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from dlmreason.tasks import Example, PuzzleError, StarGraph
+from dlmreason.tasks import Example, PuzzleError, StarGraph, copies
 from dlmreason.tasks.example import SPLITS
+from tests.tasks import laws
+from tests.tasks.test_judges_of_puzzles import STARS
 
 TWO = StarGraph(train_examples=1000, validation_examples=100, test_examples=300)
 THREE = StarGraph(train_examples=300, validation_examples=30, test_examples=30, arms=3, length=5, nodes=20)
@@ -197,3 +201,45 @@ def test_a_value_out_of_range_is_refused_with_the_rule(change, message):
 def test_an_unknown_split_is_refused():
     with pytest.raises(ValueError, match="use train, validation, test"):
         TWO.examples("dev")
+
+
+def content(prompt):
+    """Edges, start and goal, whatever the order of the edges."""
+    *edges, start, goal = prompt.split(" ")
+    return frozenset(edges), start, goal
+
+
+@pytest.mark.parametrize("task", STARS.values(), ids=lambda task: task.name)
+def test_graphs_with_other_edges_ends_or_names_are_not_flagged_and_reordered_ones_are_found(task):
+    source = random.Random(5)
+    prompts = [each.prompt for each in task.examples("test")[: laws.PLANTED]]
+    assert len(set(map(content, prompts))) == len(prompts) == laws.PLANTED
+    split = [(prompt.split(" ")[:-2], prompt.split(" ")[-2:]) for prompt in prompts]
+    planted = [" ".join([*source.sample(edges, len(edges)), *ends]) for edges, ends in split]
+    assert sum(one != two for one, two in zip(prompts, planted, strict=True)) > len(prompts) // 2
+    assert copies(task, prompts, planted) == [(place, place) for place in range(laws.PLANTED)]
+    assert task.keys(prompts) == task.keys(planted)
+
+    def near(edges, start, goal, kind):
+        if kind == 0:  # the goal is another arm's end
+            ends = {edge.split(">")[1] for edge in edges} - {edge.split(">")[0] for edge in edges} - {goal}
+            return [*edges, start, min(ends)]
+        if kind == 1:  # start and goal exchanged
+            return [*edges, goal, start]
+        which = source.randrange(len(edges))
+        one, two = edges[which].split(">")
+        other = str(next(name for name in range(1, task.nodes + 1) if not {one, two} & {str(name)}))
+        edge = {2: f"{two}>{one}", 3: f"{one}>{other}", 4: f"{other}>{two}"}[kind]  # turned, or one end elsewhere
+        return [*edges[:which], edge, *edges[which + 1 :], start, goal]
+
+    for place, (edges, (start, goal)) in enumerate(split):
+        other = " ".join(near(source.sample(edges, len(edges)), start, goal, place % 5))
+        assert not task.same(prompts[place], other)
+        assert task.keys([prompts[place]]) != task.keys([other])
+    new_name = {str(name): str(name % task.nodes + 1) for name in range(1, task.nodes + 1)}
+    renamed = [re.sub(r"\d+", lambda name: new_name[name[0]], prompt) for prompt in prompts]
+    where = {content(prompt): place for place, prompt in enumerate(prompts)}
+    drawn_too = [(where[content(other)], place) for place, other in enumerate(renamed) if content(other) in where]
+    assert sorted(copies(task, prompts, renamed)) == sorted(drawn_too), "renaming makes another question"
+    assert len(drawn_too) < len(prompts) // 100
+    assert task.keys([]) == []

@@ -7,12 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dlmreason.tasks import FileError, Sudoku
+from dlmreason.tasks import Example, FileError, Sudoku
+from dlmreason.tasks.example import SPLITS
 from dlmreason.tasks.sudoku_file import read
 from dlmreason.tasks.sudoku_generate import puzzle_key
 from dlmreason.tasks.sudoku_grid import geometry, symmetric_copies
 from tests.tasks.boards import is_right
-from tests.tasks.test_sudoku_grid import boards
+from tests.tasks.test_judges_of_puzzles import SUDOKUS, is_in_order, sudoku_is_right
+from tests.tasks.test_sudoku_grid import boards, text_of
 
 GOOD = ("4300000400100200", "4321213434121243")
 OTHER = ("0230000203000040", "1234341243212143")
@@ -98,6 +100,7 @@ def test_the_earliest_bad_line_is_named_whatever_its_fault(tmp_path):
         ("a.csv.gz", gzip.compress(b"puzzle\n" * 999)[:-9], r"a.csv.gz:\d+: "),
         ("a.jsonl", b"\n{not json}\n", "a.jsonl:2: not JSON"),
         ("a.jsonl", b'{"output": ""}\n', 'a.jsonl:1: an object with a string "input"'),
+        ("a.jsonl", b"[" * 100_000 + b"\n", "a.jsonl:1: not JSON"),
         ("a.jsonl", b"[1]\n", 'a.jsonl:1: an object with a string "input"'),
         ("a.jsonl", b'{"input": "", "output": 3}\n', 'a.jsonl:1: an object with a string "input"'),
     ],
@@ -263,3 +266,35 @@ def test_real_9x9_puzzles_are_split_as_documented(name):
     lowest = sorted(form(" ".join(map(str, grid))) for grid in file.grids.tolist())[:60]
     assert [form(each.answer) for each in tests] == lowest
     assert (name == "hardest") == (np.mean([each.difficulty for each in tests]) > 50)
+
+
+def in_order_by_the_other_judge(task, items):
+    for each in items:
+        assert sum(1 for _ in is_in_order(task, each)) == 2
+        assert sudoku_is_right(task.size, each.prompt, each.answer)
+
+
+@REAL
+def test_gold_answers_and_thoughts_of_the_real_4x4_puzzles():
+    for thought in ("sweep", "solver"):
+        task = Sudoku(4, (4, 8), (0, 8), True, 10, 10, 10, file=str(Path(DATA) / "sudoku4x4"), thought=thought)
+        assert len(task.examples("test")) == 432
+        in_order_by_the_other_judge(task, task.examples("test"))
+
+
+@REAL
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "count"), [("clue17", 40_000), ("hardest", 39_012)])
+def test_gold_answers_and_thoughts_of_the_real_9x9_puzzles(name, count):
+    path = str(Path(DATA) / "sudoku" / f"{name}.csv.gz")
+    file = read(path, geometry(9), "stop")
+    assert len(file.puzzles) == count
+    for puzzle, grid in zip(file.puzzles.tolist(), file.grids.tolist(), strict=True):
+        each = Example("", text_of(puzzle), "", text_of(grid), -1)
+        assert SUDOKUS[9].verify(each, each.answer).correct
+    task = Sudoku(9, (17, 40), (17, 40), True, 10**6, 20, 60, file=path, file_split="hash")
+    checked = 0
+    for split in SPLITS:
+        in_order_by_the_other_judge(task, task.examples(split))
+        checked += len(task.examples(split))
+    assert checked > 0.99 * count  # what shares a solution with the evaluated rows is left out

@@ -1,7 +1,9 @@
+import random
+
 import numpy as np
 import pytest
 
-from dlmreason.tasks import Sudoku
+from dlmreason.tasks import Sudoku, copies
 from dlmreason.tasks.example import random_orders, random_words
 from dlmreason.tasks.sudoku_generate import held_grids
 from dlmreason.tasks.sudoku_grid import (
@@ -17,7 +19,9 @@ from dlmreason.tasks.sudoku_grid import (
     symmetric_copies,
     valid,
 )
-from tests.tasks.boards import grids_4x4
+from tests.tasks.boards import are_copies, grids_4x4, moved, options
+
+PAIRS = [pytest.param(50, id="few"), pytest.param(1_000, marks=pytest.mark.slow, id="1000")]
 
 MAKE = {
     4: lambda: Sudoku(4, (4, 8), (4, 8), True, 1, 1, 60),
@@ -117,3 +121,63 @@ def test_relabellings_become_equal():
     relabelled = np.take_along_axis(labels, grids.astype(np.int64) - 1, axis=1)
     assert (normalised(relabelled, geometry(6)) == grids).all()
     assert (first_seen(relabelled) == grids).all()
+
+
+def some_puzzles(size, count, seed=0):
+    """Different puzzles that no other seed's are likely to be."""
+    made = Sudoku(size, (size + 4, 3 * size), (size, 3 * size), False, 1, 1, count, seed=seed)
+    return [each.prompt for each in made.examples("test")]
+
+
+def digits_of(text):
+    return [int(digit) for digit in text.split()]
+
+
+def text_of(board):
+    return " ".join(map(str, board))
+
+
+def one_clue_elsewhere(size, prompt, source):
+    """A clue gone from its cell, and another one in a blank, which breaks no rule where that can be."""
+    board = digits_of(prompt)
+    clue, blank = (source.choice([cell for cell, each in enumerate(board) if bool(each) == full]) for full in (1, 0))
+    board[clue] = 0
+    board[blank] = source.choice(options(size, board, blank) or [1])
+    return text_of(board)
+
+
+@pytest.mark.parametrize("size", [4, 6, 9])
+@pytest.mark.parametrize("count", PAIRS)
+def test_planted_copies_are_found_and_unrelated_pairs_are_not_flagged(size, count):
+    """Where a pair counts as unrelated, the comparison of graphs says so, not the code under test."""
+    task, source = MAKE[size](), random.Random(size)
+    prompts = some_puzzles(size, count)
+    planted = [text_of(moved(size, digits_of(prompt), source)) for prompt in prompts]
+    if size == 4:  # exact copies alone count as the same puzzle there; what is moved is found by the general means
+        assert {(place, place) for place in range(count)} == set(copies(task, prompts, prompts))
+        assert {(one, two) for one, two in copies(task, prompts, planted)} == {
+            (one, two)
+            for two, copy in enumerate(planted)
+            for one in [place for place, each in enumerate(prompts) if each == copy]
+        }
+    else:
+        assert {(place, place) for place in range(count)} == set(copies(task, prompts, planted))
+    boards, moves = (np.array([digits_of(each) for each in texts]) for texts in (prompts, planted))
+    found = symmetric_copies(boards, moves, geometry(size))
+    assert {(place, place) for place in range(count)} <= set(found)
+    assert all(are_copies(size, digits_of(prompts[one]), digits_of(planted[two])) for one, two in found if one != two)
+
+    met = unrelated = tried = 0
+    while unrelated < count:
+        prompt, tried = prompts[tried % count], tried + 1
+        near = moved(size, digits_of(one_clue_elsewhere(size, prompt, source)), source)
+        alike = are_copies(size, digits_of(prompt), near)
+        pair = np.array([digits_of(prompt)], np.uint8), np.array([near], np.uint8)
+        assert (symmetric_copies(*pair, geometry(size)) == [(0, 0)]) == alike
+        assert task.same(prompt, text_of(near)) == (prompt == text_of(near) if size == 4 else alike)
+        met += not alike and task.keys([prompt]) == task.keys([text_of(near)])
+        unrelated += not alike
+    assert tried < 1.5 * count
+    assert met == 0, "pairs with equal keys that are no copies are possible, but rare"
+    if size != 4:
+        assert copies(task, prompts, some_puzzles(size, count, seed=1)) == []

@@ -113,6 +113,19 @@ def test_dug_puzzles_are_minimal_or_at_the_floor():
     assert (solved(floor, 6, limit=2).solutions == 1).all()
 
 
+@pytest.mark.parametrize("floor", [0, 14])
+def test_clues_are_taken_out_one_by_one_in_the_order_given(floor):
+    """Whatever the company: side by side, some grids are many clues ahead of others."""
+    grids, orders = some_grids(6, 40), random_orders(7, 40, 36)
+    boards = grids.copy()
+    for turn in range(36):
+        trial = boards.copy()
+        trial[np.arange(40), orders[:, turn]] = 0
+        gone = (solved(trial, 6, limit=2).solutions == 1) & ((boards > 0).sum(axis=1) > floor)
+        boards[gone] = trial[gone]
+    assert (dig(grids, orders, np.full(40, floor), geometry(6)) == boards).all()
+
+
 def test_deductions_are_forced_and_raster_order_is_not():
     """Where singles suffice, each cell in solver order follows from those before it; the raster order jumps ahead."""
     grids = some_grids(6, 40)
