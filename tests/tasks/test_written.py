@@ -157,9 +157,7 @@ def test_rows_that_cannot_be_used(tmp_path: Path, on_error: str) -> None:
 
 def test_what_is_longer_than_the_canvas_is_refused_with_its_lengths(tmp_path: Path) -> None:
     path = write(tmp_path / "test.jsonl", ["ab", "abcdef", "a"])
-    with pytest.raises(
-        FileError, match=r"test.jsonl:2: the answer takes 6 tokens, and the canvas has 4 .*_length"
-    ):
+    with pytest.raises(FileError, match=r"test.jsonl:2: the answer takes 6 tokens, and the canvas has 4 .*_length"):
         task_of(file=path, answer_length=4)
     task = task_of(file=path, answer_length=4, on_error="skip")
     assert [len(item.answer) for item in task.examples("test")] == [2, 1] and len(task.skipped) == 1
