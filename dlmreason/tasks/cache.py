@@ -171,8 +171,8 @@ def _opened(place: Path) -> Stored:
 
 def _store(place: Path, problems: Sequence[Problem], about: Mapping[str, object]) -> None:
     """Puts a store in place, unless another process was quicker. Raises: OSError."""
-    beside = place.with_name(f".{place.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    made, broken = beside.with_suffix(".part"), beside.with_suffix(".damaged")
+    beside = f".{place.name}.{os.getpid()}.{secrets.token_hex(4)}"
+    made, broken = place.with_name(f"{beside}.part"), place.with_name(f"{beside}.damaged")
     try:
         made.mkdir()
         _write(made / ROWS, problems)
