@@ -20,21 +20,21 @@ help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' Makefile
 	@echo 'add ARGS="key=value ..." to hand settings on; `make setup` first where another torch than the default is wanted (README)'
 
-demo: .venv/.stamp  ## the project's question on a small task, end to end: 7 minutes on 2 cores, 20 MB in outputs/demo
-	@echo 'demo: trains three small models and compares them; 7 minutes on 2 cores, 1 GB of memory, 20 MB of disk, no download'
+demo: .venv/.stamp  ## the project's question on a small task, end to end: 7 to 11 minutes on 2 cores, 20 MB in outputs/demo
+	@echo 'demo: trains three small models and compares them; 7 to 11 minutes on 2 cores, 1 GB of memory, 20 MB of disk, no download'
 	@$(RUN) -m dlmreason.experiment experiment=demo $(ARGS)
 
-test: say-test check  ## checks and fast tests: 3 minutes on 2 cores, no download; ARGS go to pytest
+test: say-test check  ## checks and fast tests: 6 minutes on 2 cores, no download; ARGS go to pytest
 	@$(RUN) -m pytest -m 'not slow and not gpu and not bench' -n $(WORKERS) -q $(ARGS)
 
-test-all: say-test-all check  ## checks and all tests: 5 minutes on 2 cores
+test-all: say-test-all check  ## checks and all tests: 30 minutes on 2 cores
 	@$(RUN) -m pytest -m 'not bench' -n $(WORKERS) -q --timeout 3000 $(ARGS)
 
 say-test:
-	@echo 'test: checks and fast tests; 3 minutes on 2 cores, at most 10, no download'
+	@echo 'test: checks and fast tests; 6 minutes on 2 cores, at most 10, no download'
 
 say-test-all:
-	@echo 'test-all: checks and all tests; 5 minutes on 2 cores, no download'
+	@echo 'test-all: checks and all tests; 30 minutes on 2 cores, no download'
 
 check: .venv/.stamp  ## lint, format, types, import contracts: 1 minute the first time, then seconds
 	@$(BIN)/python -m ruff check --quiet .
