@@ -62,7 +62,8 @@ def refused(key: str, *exceptions: type[Exception]) -> Iterator[None]:
         yield
     except exceptions as error:
         lines = error.problems if isinstance(error, BadInput) else (str(error),)
-        raise BadInput(*(f"{key}: {line}" if key else line for line in lines)) from error
+        named = (line if not key or line.startswith((f"{key}.", f"{key}=")) else f"{key}: {line}" for line in lines)
+        raise BadInput(*named) from error
 
 
 def _join(key: str, name: str) -> str:
