@@ -113,7 +113,7 @@ def keep_traces(
                     given=[not editable for editable in sheet.editable.tolist()],
                     start=story.start,
                     # Where several answers are right, another than the known one is not wrong.
-                    gold=gold if vocabulary.mask_id not in gold and getattr(task, "unique", True) else None,
+                    gold=gold if vocabulary.mask_id not in gold and task.unique else None,
                     symbols=list(vocabulary.symbols),
                     mask_id=vocabulary.mask_id,
                     frames=story.frames,

@@ -18,6 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
+from dlmreason import disk
+
 SCHEMA = 1
 """Version of every line's fields. Raise it when a field is added, removed or changes its meaning."""
 
@@ -210,7 +212,7 @@ class Writer:
         os.ftruncate(self._file, whole)
         os.fsync(self._file)
         if new:
-            _sync_folder(self.path.parent)
+            disk.sync(self.path.parent)
 
     def append(self, item: Line | Mapping[str, Any]) -> None:
         """One line; a mapping is a trace."""
@@ -260,11 +262,3 @@ def _whole_lines(path: Path, report: Callable[[str], None]) -> int:
                 report(f"{path}:{number}: {error}; left where it is and not counted")
             size += len(line)
     return size
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

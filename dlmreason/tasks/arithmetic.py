@@ -29,8 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlmreason.tasks.example import PuzzleError, Verdict
-from dlmreason.tasks.subject import Form, Problem, Symmetries, content_key
-from dlmreason.tasks.vocabulary import Closed
+from dlmreason.tasks.subject import Form, Problem, Symmetries, check_answer, check_thought, content_key
 
 DIGITS = tuple("0123456789")
 MOST_ADDED, MOST_MULTIPLIED = 100, 20
@@ -277,16 +276,9 @@ def settled(subject: Addition | Multiplication, made: Problem, thought: str, ans
     if answer:
         form, plain = subject.form, answer.isascii() and answer.isdigit() and len(answer) <= subject.form.answer
         text = write(int(answer), form.answer, subject.least_first) if plain else answer
-        verdict = subject.judge(made, text)
-        if not verdict.correct:
-            raise PuzzleError(f"the answer is wrong: {verdict.reason}")
-    if not thought:
-        return made
-    try:
-        Closed(subject.form.symbols, subject.form.thought_symbols).encode(thought)
-    except ValueError as error:
-        raise PuzzleError(f"the thought cannot be written: {error}") from None
-    return made._replace(thought=thought)
+        check_answer(subject, made, text)
+    check_thought(subject.form, thought)
+    return made._replace(thought=thought or made.thought)
 
 
 def judged(answer: str, right: str, what: str) -> Verdict:

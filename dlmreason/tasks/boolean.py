@@ -31,8 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlmreason.tasks.example import PuzzleError, Verdict
-from dlmreason.tasks.subject import Form, Problem, Symmetries, content_key
-from dlmreason.tasks.vocabulary import Closed
+from dlmreason.tasks.subject import Form, Problem, Symmetries, check_answer, check_thought, content_key
 
 TRUE = {
     "and": ("TT",),
@@ -143,17 +142,9 @@ class Boolean:
         becomes ( T and T ), or the like.  Raises: PuzzleError
         """
         made = self._ask(self._full(_read(prompt, most=40 * 2**self.depth), self.depth))
-        if answer:
-            verdict = self.judge(made, WORDS.get(answer.strip().lower(), answer))
-            if not verdict.correct:
-                raise PuzzleError(f"the answer is wrong: {verdict.reason}")
-        if not thought:
-            return made
-        try:
-            Closed(self.form.symbols).encode(thought)
-        except ValueError as error:
-            raise PuzzleError(f"the thought cannot be written: {error}") from None
-        return made._replace(thought=thought)
+        check_answer(self, made, WORDS.get(answer.strip().lower(), answer))
+        check_thought(self.form, thought)
+        return made._replace(thought=thought or made.thought)
 
     def keys(self, prompts: Sequence[str]) -> list[int]:
         return [content_key(self._canonical(prompt)) for prompt in prompts]

@@ -26,8 +26,7 @@ from numpy.typing import NDArray
 
 from dlmreason.tasks.example import PuzzleError, Verdict, random_orders
 from dlmreason.tasks.structure import Structures, isomorphic, keys
-from dlmreason.tasks.subject import Form, Problem, Symmetries, content_key
-from dlmreason.tasks.vocabulary import Closed
+from dlmreason.tasks.subject import Form, Problem, Symmetries, check_answer, check_thought, content_key, in_rounds
 
 EDGE, TRY, DEAD_END = "e", "?", "x"
 
@@ -96,12 +95,11 @@ class Colouring:
 
     def draw(self, seed: int, count: int) -> list[Problem]:
         """Graphs are left out where they cannot be coloured, and where the search takes longer than a thought."""
-        problems: list[Problem] = []
-        for attempt in range(ROUNDS):
-            missing = count - len(problems)
-            if missing > 0:
-                problems += self._draw(content_key(f"{self.name}/{seed}/{attempt}"), 2 * missing + 16)
-        return problems[:count]
+
+        def draw(attempt: int, missing: int) -> list[Problem]:
+            return self._draw(content_key(f"{self.name}/{seed}/{attempt}"), 2 * missing + 16)
+
+        return in_rounds(draw, count, ROUNDS)
 
     def _draw(self, seed: int, count: int) -> list[Problem]:
         chosen = random_orders(seed, count, len(self._pairs))[:, : self.edges]
@@ -124,15 +122,10 @@ class Colouring:
         right = int(self._colourings(np.array([[self._index[edge] for edge in edges]]))[0])
         if not right:
             raise PuzzleError(f"{self.colours} colours are not enough for this graph")
-        try:
-            Closed(self.form.symbols, self.form.thought_symbols).encode(thought)
-        except ValueError as error:
-            raise PuzzleError(f"thought: {str(error)[:200]}") from None
+        check_thought(self.form, thought)
         found = Problem(_prompt(edges), thought, _spelled(answer), self._difficulty(right))
         if found.answer:
-            verdict = self.judge(found, found.answer)
-            if not verdict.correct:
-                raise PuzzleError(f"the answer is wrong: {verdict.reason}")
+            check_answer(self, found, found.answer)
             return found
         search = self._search(edges)
         made = " ".join(search.words) if len(search.words) <= self.form.thought else ""

@@ -33,8 +33,7 @@ from numpy.typing import NDArray
 
 from dlmreason.tasks.example import PuzzleError, Verdict, random_orders, random_words
 from dlmreason.tasks.structure import Structures, isomorphic, keys
-from dlmreason.tasks.subject import Form, Problem, Symmetries, content_key
-from dlmreason.tasks.vocabulary import Closed
+from dlmreason.tasks.subject import Form, Problem, Symmetries, check_answer, check_thought, content_key, in_rounds
 
 EDGE, LAYER = "e", "|"
 START, GOAL = 1, 2
@@ -137,13 +136,11 @@ class PathPlanning:
         return " ".join([*[EDGE] * len(edges), str(start), str(goal)]), features
 
     def draw(self, seed: int, count: int) -> list[Problem]:
-        problems: list[Problem] = []
-        for attempt in range(ROUNDS):
-            missing = count - len(problems)
-            if missing > 0:
-                maps = self._maps(f"{seed}/{attempt}", (missing + 8) * TRIAL // len(self._trial))
-                problems += [self._ask(each) for each in maps]
-        return problems[:count]
+        def draw(attempt: int, missing: int) -> list[Problem]:
+            maps = self._maps(f"{seed}/{attempt}", (missing + 8) * TRIAL // len(self._trial))
+            return [self._ask(each) for each in maps]
+
+        return in_rounds(draw, count, ROUNDS)
 
     def problem(self, prompt: str, thought: str = "", answer: str = "") -> Problem:
         """A person's map: "3>5 5>7 3 7" or "3->5, 5->7; 3 7"; it may have fewer edges than those drawn.
@@ -151,15 +148,10 @@ class PathPlanning:
         Raises: PuzzleError, also where the shortest path is of another length.
         """
         made = self._ask(self._parse(prompt))
-        try:
-            Closed(self.form.symbols, self.form.thought_symbols).encode(thought)
-        except ValueError as error:
-            raise PuzzleError(f"the thought cannot be written: {error}") from None
+        check_thought(self.form, thought)
         if answer:
             spelled = " ".join(re.sub(r"[-=>→,]", " ", answer).split()) if len(answer) <= LONGEST_PROMPT else answer
-            verdict = self.judge(made, spelled)
-            if not verdict.correct:
-                raise PuzzleError(f"the answer is wrong: {verdict.reason}")
+            check_answer(self, made, spelled)
             made = made._replace(thought=made.thought.removesuffix(made.answer) + spelled, answer=spelled)
         return made._replace(thought=thought or made.thought)
 

@@ -27,8 +27,7 @@ from numpy.typing import NDArray
 
 from dlmreason.tasks.example import PuzzleError, Verdict
 from dlmreason.tasks.numbers import natural
-from dlmreason.tasks.subject import Form, Problem, Symmetries, content_key
-from dlmreason.tasks.vocabulary import Closed
+from dlmreason.tasks.subject import Form, Problem, Symmetries, check_answer, check_thought, content_key
 
 MOST = 1000
 """Of terms, and of the modulus."""
@@ -124,17 +123,9 @@ class RunningSum:
         if len(terms) != self.length:
             raise PuzzleError(f"{self.length} terms expected, got {len(terms)}")
         made = self._ask(terms)
-        if answer:
-            verdict = self.judge(made, answer)
-            if not verdict.correct:
-                raise PuzzleError(f"the answer is wrong: {verdict.reason}")
-        if not thought:
-            return made
-        try:
-            Closed(self.form.symbols).encode(thought)
-        except ValueError as error:
-            raise PuzzleError(f"the thought cannot be written: {error}") from None
-        return made._replace(thought=thought)
+        check_answer(self, made, answer)
+        check_thought(self.form, thought)
+        return made._replace(thought=thought or made.thought)
 
     def keys(self, prompts: Sequence[str]) -> list[int]:
         return [content_key(" ".join(sorted(prompt.split(" ")))) for prompt in prompts]

@@ -25,8 +25,7 @@ from numpy.typing import NDArray
 
 from dlmreason.tasks.example import PuzzleError, Verdict, random_words
 from dlmreason.tasks.structure import Structures, isomorphic, keys
-from dlmreason.tasks.subject import Form, Problem, Symmetries, content_key
-from dlmreason.tasks.vocabulary import Closed
+from dlmreason.tasks.subject import Form, Problem, Symmetries, check_answer, check_thought, content_key, in_rounds
 
 CLAUSE, TRUE, FALSE, TRY, DEAD_END = "c", "T", "F", "?", "x"
 
@@ -93,12 +92,11 @@ class Satisfiability:
 
     def draw(self, seed: int, count: int) -> list[Problem]:
         """Formulas are left out where they cannot be satisfied, and where the search takes longer than a thought."""
-        problems: list[Problem] = []
-        for attempt in range(ROUNDS):
-            missing = count - len(problems)
-            if missing > 0:
-                problems += self._draw(content_key(f"{self.name}/{seed}/{attempt}"), 2 * missing + 16)
-        return problems[:count]
+
+        def draw(attempt: int, missing: int) -> list[Problem]:
+            return self._draw(content_key(f"{self.name}/{seed}/{attempt}"), 2 * missing + 16)
+
+        return in_rounds(draw, count, ROUNDS)
 
     def _draw(self, seed: int, count: int) -> list[Problem]:
         words = random_words(seed, count, len(self._every))
@@ -125,15 +123,10 @@ class Satisfiability:
         solutions = int(self._solutions(np.array([[index[clause] for clause in clauses]]))[0])
         if not solutions:
             raise PuzzleError("no values of the variables make every clause true")
-        try:
-            Closed(self.form.symbols, self.form.thought_symbols).encode(thought)
-        except ValueError as error:
-            raise PuzzleError(f"thought: {str(error)[:200]}") from None
+        check_thought(self.form, thought)
         found = Problem(self._prompt(clauses), thought, _spelled(answer), self._difficulty(solutions))
         if found.answer:
-            verdict = self.judge(found, found.answer)
-            if not verdict.correct:
-                raise PuzzleError(f"the answer is wrong: {verdict.reason}")
+            check_answer(self, found, found.answer)
             return found
         search = self._search(clauses)
         made = " ".join(search.words) if len(search.words) <= self.form.thought else ""

@@ -13,7 +13,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dlmreason.tasks.example import Verdict
+from dlmreason.tasks.example import PuzzleError, Verdict
+from dlmreason.tasks.vocabulary import Characters, Closed
 
 
 class Problem(NamedTuple):
@@ -114,6 +115,30 @@ class Subject(Protocol):
         Any right answer is right: of the problem, its known answer is used only where the prompt does not decide.
         """
         ...
+
+
+def check_answer(subject: Subject, problem: Problem, answer: str) -> None:
+    """Raises: PuzzleError for a given answer that is wrong; "" is none."""
+    if answer and not (verdict := subject.judge(problem, answer)).correct:
+        raise PuzzleError(f"the answer is wrong: {verdict.reason}")
+
+
+def check_thought(form: Form, thought: str) -> None:
+    """Raises: PuzzleError for a given thought with a symbol that the form's alphabet lacks."""
+    try:
+        (Closed if form.spaced else Characters)(form.symbols, form.thought_symbols).encode(thought)
+    except ValueError as error:
+        raise PuzzleError(f"the thought cannot be written: {str(error)[:200]}") from None
+
+
+def in_rounds(draw: Callable[[int, int], Sequence[Problem]], count: int, rounds: int) -> list[Problem]:
+    """`count` problems, or as many as `draw(round, missing)` gives in so many rounds."""
+    problems: list[Problem] = []
+    for attempt in range(rounds):
+        missing = count - len(problems)
+        if missing > 0:
+            problems += draw(attempt, missing)
+    return problems[:count]
 
 
 def content_key(text: str) -> int:

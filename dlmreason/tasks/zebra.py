@@ -30,8 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlmreason.tasks.example import PuzzleError, Verdict, mix
-from dlmreason.tasks.subject import Form, Problem, Symmetries
-from dlmreason.tasks.vocabulary import Closed
+from dlmreason.tasks.subject import Form, Problem, Symmetries, check_answer, check_thought
 from dlmreason.tasks.zebra_solver import ACROSS, DEAD_END, KINDS, SYMMETRIC, TRY, Clue, Street
 
 LETTERS = "abcdef"
@@ -138,15 +137,10 @@ class Zebra:
         Raises: PuzzleError, also where no grid or more than one satisfies the clues.
         """
         made = self._ask(self._parse(prompt))
-        try:
-            Closed(self.form.symbols, self.form.thought_symbols).encode(thought)
-        except ValueError as error:
-            raise PuzzleError(f"the thought cannot be written: {error}") from None
+        check_thought(self.form, thought)
         if answer:
             spelled = " ".join(answer.lower().split()) if len(answer) <= LONGEST_ANSWER else answer
-            verdict = self.judge(made, spelled)
-            if not verdict.correct:
-                raise PuzzleError(f"the answer is wrong: {verdict.reason}")
+            check_answer(self, made, spelled)
         return made._replace(thought=thought or made.thought)
 
     def keys(self, prompts: Sequence[str]) -> list[int]:

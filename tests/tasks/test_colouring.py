@@ -243,7 +243,7 @@ def test_a_persons_answer_and_thought_are_kept():
     assert SMALL.problem("1-2 2-6", answer="A B B B B A").thought == ""
     with pytest.raises(PuzzleError, match="the answer is wrong: nodes 1 and 2 are joined and both are A"):
         SMALL.problem("1-2 2-6", answer="A A B B B B")
-    with pytest.raises(PuzzleError, match="thought: symbol 1 of the text is '1D'"):
+    with pytest.raises(PuzzleError, match="the thought cannot be written: symbol 1 of the text is '1D'"):
         SMALL.problem("1-2 2-6", thought="1D")
 
 

@@ -252,7 +252,7 @@ def test_a_persons_answer_and_thought_are_kept():
     assert SMALL.problem(prompt, thought="? 1 ? 4").thought == "? 1 ? 4"
     with pytest.raises(PuzzleError, match="the answer is wrong: clause 1, -1 -2 3, is false"):
         SMALL.problem(prompt, answer="T T F T")
-    with pytest.raises(PuzzleError, match="thought: symbol 2 of the text is '5'"):
+    with pytest.raises(PuzzleError, match="the thought cannot be written: symbol 2 of the text is '5'"):
         SMALL.problem(prompt, thought="1 5")
 
 
