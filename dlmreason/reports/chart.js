@@ -81,6 +81,11 @@ function showTip(text, x, y) {
 }
 const hideTip = () => { tip.hidden = true; };
 
+// Charts that stand nowhere yet. fitAll draws them once they do: a frame may be long in coming, on a busy machine or in
+// a window that is not shown.
+const unfitted = [];
+function fitAll() { while (unfitted.length) unfitted.pop()(); }
+
 // spec: {label, height, series: [{name, colour, dashed, points: [{x, y, low, high, text}]}], xLabel, xText, twos, yMax, yText, names}
 function chart(root, spec) {
   let current = spec, place = null, spots = [];
@@ -176,8 +181,10 @@ function chart(root, spec) {
   }
 
   let known = 0;
+  function fit() { if (root.clientWidth !== known) { known = root.clientWidth; draw(); } }
+  unfitted.push(fit);
   // Drawing inside the callback would be a resize loop; the next frame is soon enough.
-  new ResizeObserver(() => requestAnimationFrame(() => { if (root.clientWidth !== known) { known = root.clientWidth; draw(); } })).observe(root);
+  new ResizeObserver(() => requestAnimationFrame(fit)).observe(root);
   return (next) => { current = next; draw(); };
 }
 

@@ -94,3 +94,4 @@ function learningCurves(root) {
 
 const FILL = { accuracy: accuracyFigure, mind: changeOfMind, training: learningCurves, player: tracePlayer };
 for (const root of document.querySelectorAll("[data-fill]")) FILL[root.dataset.fill](root);
+fitAll();
