@@ -41,6 +41,7 @@ from dlmreason.tasks.countdown_search import (
     BACK,
     EXACT,
     SIGNS,
+    WHOLE,
     State,
     Step,
     after,
@@ -55,7 +56,7 @@ from dlmreason.tasks.countdown_search import (
 )
 from dlmreason.tasks.example import PuzzleError, Verdict, random_words
 from dlmreason.tasks.numbers import natural
-from dlmreason.tasks.subject import Form, Problem, Symmetries, content_key
+from dlmreason.tasks.subject import Form, Problem, Symmetries, Wanted, content_key, every
 from dlmreason.tasks.vocabulary import Characters
 
 MOST_NUMBERS, MOST_BREADTH, MOST_TARGET = 6, 8, 100_000
@@ -63,6 +64,8 @@ ROUNDS = 200
 """Drawings of numbers for a target after which it is left out."""
 TOGETHER = 128
 """Least hands tried at once."""
+SPARING = 8
+"""So many times more hands may be tried at once where most of them are not wanted."""
 LEFT = "|"
 """Around the numbers left."""
 
@@ -83,7 +86,7 @@ class Countdown:
     breadth: int = 2  # of a search: steps tried from a state
     held_targets: tuple[int, ...] = ()  # never drawn, such as those of a test file
 
-    version = 1
+    version = 2
 
     def __post_init__(self) -> None:
         whole = type(self.numbers) is int and 2 <= self.numbers <= MOST_NUMBERS
@@ -155,21 +158,37 @@ class Countdown:
         )
 
     def draw(self, seed: int, count: int) -> list[Problem]:
+        return self.draw_wanted(seed, count, every)
+
+    def draw_wanted(self, seed: int, count: int, wanted: Wanted) -> list[Problem]:
+        """The targets are drawn first, so that what is wanted has no say in them."""
         pool = self._targets
         targets = pool[(self._words(f"{seed}", count, 1)[:, 0] % np.uint64(len(pool))).astype(np.int64)]
         hands, places = np.zeros((count, self.numbers), np.int64), np.full(count, -1, np.int64)
-        asked = solved = 0
+        asked = searched_for = solved = 0
         for round in range(ROUNDS):
             open = np.flatnonzero(places < 0)
             if not len(open):
                 break
-            times = min(max(count, TOGETHER) // len(open), asked // max(solved, 1)) or 1
+            most = max(count, TOGETHER) * min(max(asked // max(searched_for, 1), 1), SPARING)
+            times = min(most // len(open), asked // max(solved, 1)) or 1
             words = self._words(f"{seed}/{round}", len(open) * times, self.numbers)
             tried = (words % np.uint64(self.largest)).astype(np.int64) + 1
-            found = first_solutions(tried, np.repeat(targets[open], times)).reshape(len(open), times)
-            asked, solved = asked + found.size, solved + int((found >= 0).sum())
-            first = (found >= 0).argmax(axis=1)
-            places[open] = found[np.arange(len(open)), first]
+            aims = np.repeat(targets[open], times)
+            found = np.full(len(tried), -1, np.int64)
+            use = _these(wanted, tried, aims) if self.numbers > WHOLE else np.ones(len(tried), np.bool_)
+            found[use] = first_solutions(tried[use], aims[use])
+            if self.numbers <= WHOLE:  # so short a search costs less than to ask what is wanted
+                right = np.flatnonzero(found >= 0)
+                found[right[~_these(wanted, tried[right], aims[right])]] = -1
+            asked, searched_for, solved = (
+                asked + len(use),
+                searched_for + int(use.sum()),
+                solved + int((found >= 0).sum()),
+            )
+            of_each = found.reshape(len(open), times)
+            first = (of_each >= 0).argmax(axis=1)
+            places[open] = of_each[np.arange(len(open)), first]
             hands[open] = tried.reshape(len(open), times, -1)[np.arange(len(open)), first]
         return [
             self._ask(tuple(hand), target, place, steps_at(tuple(hand), place))
@@ -261,8 +280,7 @@ class Countdown:
             thought, steps = searched(
                 hand, target, steps, breadth=self.breadth, highest=self._highest, all_numbers=self.all_numbers
             )
-        prompt = ",".join(map(str, (*hand, target)))
-        return Problem(prompt, thought, _written(steps), place if place >= 0 else ends_of(self.numbers))
+        return Problem(_prompt(hand, target), thought, _written(steps), place if place >= 0 else ends_of(self.numbers))
 
     def _read(self, prompt: str) -> tuple[State, int]:
         """Raises: PuzzleError"""
@@ -337,6 +355,14 @@ def _with_fewer(hand: State, target: int) -> list[Step]:
 def _parts(prompt: str) -> tuple[State, int]:
     *hand, target = map(int, prompt.split(","))
     return tuple(hand), target
+
+
+def _prompt(hand: Sequence[int], target: int) -> str:
+    return ",".join(map(str, (*hand, target)))
+
+
+def _these(wanted: Wanted, hands: NDArray[np.int64], targets: NDArray[np.int64]) -> NDArray[np.bool_]:
+    return wanted([_prompt(hand, target) for hand, target in zip(hands.tolist(), targets.tolist(), strict=True)])
 
 
 def _canonical(prompt: str) -> list[int]:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from typing import overload
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dlmreason.tasks.example import SPLITS, example_seed, split_of
 from dlmreason.tasks.subject import Problem, Subject
@@ -48,16 +49,15 @@ class Drawn(Sequence[Problem]):
         return self._kept[index]
 
     def _grow(self, count: int) -> None:
-        fruitless, mine = 0, SPLITS.index(self.split)
+        fruitless = 0
         while len(self._kept) < count:
             before, size = len(self._kept), min(FIRST_BLOCK << min(self._blocks, 16), LARGEST_BLOCK)
             seed = example_seed(self.subject.name, f"{self.split}/draw", self.seed, self._blocks)
             self._blocks += 1
-            problems = self.subject.draw(seed, size)
+            problems = self._draw(seed, size)
             keys = self.subject.keys([problem.prompt for problem in problems])
-            splits = split_of(np.array(keys, np.uint64)).tolist()
-            for problem, key, split in zip(problems, keys, splits, strict=True):
-                if split != mine or key in self.avoid or key in self._seen:
+            for problem, key, mine in zip(problems, keys, self._mine(keys).tolist(), strict=True):
+                if not mine or key in self.avoid or key in self._seen:
                     continue
                 if self.split != "train":
                     self._seen.add(key)
@@ -73,3 +73,12 @@ class Drawn(Sequence[Problem]):
                     f"task.{self.split}_examples={self.size}: {self.subject.name} gave only {before} different "
                     f"{self.split} problems: lower it to {before}, or widen task.subject"
                 )
+
+    def _draw(self, seed: int, size: int) -> Sequence[Problem]:
+        draw_wanted = getattr(self.subject, "draw_wanted", None)  # of `Sparing`
+        if draw_wanted is None:
+            return self.subject.draw(seed, size)
+        return draw_wanted(seed, size, lambda prompts: self._mine(self.subject.keys(prompts)))
+
+    def _mine(self, keys: Sequence[int]) -> NDArray[np.bool_]:
+        return split_of(np.array(keys, np.uint64)) == SPLITS.index(self.split)

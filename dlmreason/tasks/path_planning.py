@@ -25,7 +25,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import compress, pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -33,7 +33,17 @@ from numpy.typing import NDArray
 
 from dlmreason.tasks.example import PuzzleError, Verdict, random_orders, random_words
 from dlmreason.tasks.structure import Structures, isomorphic, keys
-from dlmreason.tasks.subject import Form, Problem, Symmetries, check_answer, check_thought, content_key, in_rounds
+from dlmreason.tasks.subject import (
+    Form,
+    Problem,
+    Symmetries,
+    Wanted,
+    check_answer,
+    check_thought,
+    content_key,
+    every,
+    in_rounds,
+)
 
 EDGE, LAYER = "e", "|"
 START, GOAL = 1, 2
@@ -67,8 +77,13 @@ class Map(NamedTuple):
     start: int
     goal: int
 
-    def turned(self) -> "Map":
-        return Map([edge[::-1] for edge in self.edges], self.goal, self.start)
+
+class Maps(NamedTuple):
+    edges: NDArray[np.int64]  # [N, width, 2] nodes from 1; 0, 0 where a map has fewer edges
+    ends: NDArray[np.int64]  # [N, 2] start and goal
+
+    def turned(self) -> "Maps":
+        return Maps(self.edges[:, :, ::-1], self.ends[:, ::-1])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +94,7 @@ class PathPlanning:
     edges: int = 24
     length: int = 5
 
-    version = 1
+    version = 2
 
     def __post_init__(self) -> None:
         for key, value, least, most, why in (
@@ -136,9 +151,18 @@ class PathPlanning:
         return " ".join([*[EDGE] * len(edges), str(start), str(goal)]), features
 
     def draw(self, seed: int, count: int) -> list[Problem]:
+        return self.draw_wanted(seed, count, every)
+
+    def draw_wanted(self, seed: int, count: int, wanted: Wanted) -> list[Problem]:
+        drawn = kept = 0
+
         def draw(attempt: int, missing: int) -> list[Problem]:
-            maps = self._maps(f"{seed}/{attempt}", (missing + 8) * TRIAL // len(self._trial))
-            return [self._ask(each) for each in maps]
+            nonlocal drawn, kept
+            times = drawn / kept if kept else TRIAL / len(self._trial)
+            maps = self._maps(f"{seed}/{attempt}", int((missing + 8) * times))
+            problems = [self._ask(each) for each in compress(maps, wanted([written(each) for each in maps]))]
+            drawn, kept = drawn + int((missing + 8) * times), kept + len(problems)
+            return problems
 
         return in_rounds(draw, count, ROUNDS)
 
@@ -156,17 +180,17 @@ class PathPlanning:
         return made._replace(thought=thought or made.thought)
 
     def keys(self, prompts: Sequence[str]) -> list[int]:
-        maps = [read(prompt) for prompt in prompts]
-        sides = (maps, [each.turned() for each in maps])
-        forward, backward = (keys(self._structures(side, self.edges), HEARD) for side in sides)
+        maps = read_all(prompts, self.edges)
+        forward, backward = (keys(self._structures(side), HEARD) for side in (maps, maps.turned()))
         return (forward + backward).tolist()
 
     def same(self, first: str, second: str) -> bool:
-        one, other = read(first), read(second)
-        width = len(one.edges)
-        return width == len(other.edges) and any(
-            isomorphic(self._structures([one, side], width)) for side in (other, other.turned())
+        pair = read_all([first, second], self.edges)
+        sides = (
+            pair,
+            Maps(*(np.stack([kept[0], turned[1]]) for kept, turned in zip(pair, pair.turned(), strict=True))),
         )
+        return any(isomorphic(self._structures(side)) for side in sides)
 
     def judge(self, problem: Problem, answer: str) -> Verdict:
         if len(answer) > LONGEST_PROMPT:
@@ -248,23 +272,18 @@ class PathPlanning:
         answer = " ".join(map(str, path))
         thought = f" {LAYER} ".join([*(" ".join(map(str, layer)) for layer in layers), answer])
         nearer = sum(map(len, search(start, edges, self.length - 1))) - 1
-        return Problem(
-            " ".join([*(f"{source}>{target}" for source, target in edges), f"{start} {goal}"]), thought, answer, nearer
-        )
+        return Problem(written(asked), thought, answer, nearer)
 
-    def _structures(self, maps: Sequence[Map], width: int) -> Structures:
+    def _structures(self, maps: "Maps") -> Structures:
         """Nodes, and an edge each as a vertex, which has a source and a target."""
-        none = self.nodes + width
-        colours = np.zeros((len(maps), none), np.uint64)
-        sources, targets = np.full((2, len(maps), width, 2), none)
-        for row, (edges, start, goal) in enumerate(maps):
-            own = slice(self.nodes, self.nodes + len(edges))
-            colours[row, [start - 1, goal - 1]] = START, GOAL
-            colours[row, own] = GOAL + 1
-            sources[row, : len(edges), 0] = targets[row, : len(edges), 0] = range(own.start, own.stop)
-            ends = np.array(edges) - 1
-            sources[row, : len(edges), 1], targets[row, : len(edges), 1] = ends[:, 0], ends[:, 1]
-        return Structures(colours, (sources, targets))
+        rows, width = maps.edges.shape[:2]
+        none, there = self.nodes + width, maps.edges[:, :, 0] > 0
+        colours = np.zeros((rows, none), np.uint64)
+        np.put_along_axis(colours, maps.ends - 1, np.array([[START, GOAL]], np.uint64), axis=1)
+        colours[:, self.nodes :] = np.where(there, np.uint64(GOAL + 1), np.uint64(0))
+        own = np.broadcast_to(np.arange(self.nodes, none), there.shape)
+        relations = (np.stack([own, maps.edges[:, :, side] - 1], axis=2) for side in (0, 1))
+        return Structures(colours, [np.where(there[..., None], members, none) for members in relations])
 
     def _parse(self, prompt: str) -> Map:
         """A person's map. Raises: PuzzleError"""
@@ -292,6 +311,24 @@ def read(prompt: str) -> Map:
     """The map of a prompt that was drawn or checked."""
     *edges, start, goal = prompt.split(" ")
     return Map([[int(node) for node in edge.split(">")] for edge in edges], int(start), int(goal))
+
+
+def read_all(prompts: Sequence[str], width: int) -> Maps:
+    """The maps of such prompts, which have at most `width` edges."""
+    counts = np.array([prompt.count(">") for prompt in prompts], np.int64)
+    numbers = np.array(" ".join(prompts).replace(">", " ").split(), np.int64)
+    first = (2 * counts + 2).cumsum() - 2  # where each prompt's start and goal are
+    edges = np.zeros((len(prompts), width, 2), np.int64)
+    there = np.arange(width) < counts[:, None]
+    is_end = np.zeros(len(numbers), np.bool_)
+    is_end[first] = is_end[first + 1] = True
+    edges[there] = numbers[~is_end].reshape(-1, 2)
+    return Maps(edges, numbers[is_end].reshape(-1, 2))
+
+
+def written(asked: Map) -> str:
+    """The prompt of a map."""
+    return " ".join([*(f"{source}>{target}" for source, target in asked.edges), f"{asked.start} {asked.goal}"])
 
 
 def search(first: int, edges: Sequence[Sequence[int]], length: int) -> list[list[int]]:

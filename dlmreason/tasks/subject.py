@@ -117,6 +117,24 @@ class Subject(Protocol):
         ...
 
 
+Wanted = Callable[[Sequence[str]], NDArray[np.bool_]]
+"""[n] prompts -> [n]: which of them are of use."""
+
+
+def every(prompts: Sequence[str]) -> NDArray[np.bool_]:
+    """All are wanted."""
+    return np.ones(len(prompts), np.bool_)
+
+
+class Sparing(Subject, Protocol):
+    """A subject whose answers cost more than its prompts, so that it asks first which prompts are wanted: an evaluated
+    split may use a quarter of them."""
+
+    def draw_wanted(self, seed: int, count: int, wanted: Wanted) -> Sequence[Problem]:
+        """As `draw`, of wanted prompts alone; what is wanted changes nothing else of how often a problem is drawn."""
+        ...
+
+
 def check_answer(subject: Subject, problem: Problem, answer: str) -> None:
     """Raises: PuzzleError for a given answer that is wrong; "" is none."""
     if answer and not (verdict := subject.judge(problem, answer)).correct:

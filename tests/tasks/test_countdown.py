@@ -75,6 +75,38 @@ def test_targets_are_as_likely_and_so_are_the_hands_of_each():
         assert all(abs(seen[f"{a},{b},{target}"] - mean) < 5 * mean**0.5 for a, b in hands)
 
 
+def test_what_is_wanted_has_no_say_in_the_targets_nor_in_the_hands_of_each():
+    """The sum of the numbers decides, so that some targets have little that is wanted, and 7 has nothing."""
+
+    def wanted(prompts):
+        return np.array([sum(parts(prompt)[0]) % 3 == 0 for prompt in prompts], np.bool_)
+
+    subject, count = Countdown(numbers=2, largest=6, target=(4, 9)), 24_000
+    problems = subject.draw_wanted(1, count, wanted)
+    assert problems[:50] == subject.draw_wanted(1, count, wanted)[:50]
+    seen = Counter(problem.prompt for problem in problems)
+    for target in range(4, 10):
+        hands = [hand for hand in product(range(1, 7), repeat=2) if sum(hand) % 3 == 0 and plainly(list(hand), target)]
+        assert bool(hands) == (target != 7)
+        mean = count / 6 / max(len(hands), 1)
+        assert {prompt for prompt in seen if prompt.endswith(f",{target}")} == {f"{a},{b},{target}" for a, b in hands}
+        assert all(abs(seen[f"{a},{b},{target}"] - mean) < 5 * mean**0.5 for a, b in hands)
+
+
+@named([THREE, FIVE])
+def test_wanted_problems_of_each_size_are_drawn_alike(subject):
+    def odd(prompts):
+        return np.array([key % 4 == 1 for key in subject.keys(prompts)], np.bool_)
+
+    problems = subject.draw_wanted(5, 200, odd)
+    assert len(problems) == 200 and odd([problem.prompt for problem in problems]).all()
+    assert all(subject.judge(problem, problem.answer).correct and shown_is_true(problem) for problem in problems)
+    assert subject.draw_wanted(5, 4, lambda prompts: np.zeros(len(prompts), np.bool_)) == []
+    targets = [parts(problem.prompt)[1] for problem in problems]
+    unsplit = [parts(problem.prompt)[1] for problem in subject.draw(5, 200)]
+    assert targets == unsplit, "the targets are drawn first"
+
+
 def test_held_targets_are_never_drawn_but_may_be_asked():
     held = (14, 39, 41, 57, 62, 81, 87, 89, 96)
     subject = Countdown(numbers=4, held_targets=list(held))

@@ -4,6 +4,7 @@ from collections import Counter
 from fractions import Fraction
 
 import networkx as nx
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -55,6 +56,19 @@ def thought_is_true(problem):
 @named(SUBJECTS)
 def test_answers_are_right_and_thoughts_true(subject, count):
     laws.gold_holds(subject, count, thought_is_true)
+
+
+@named(SUBJECTS)
+def test_what_is_wanted_are_the_wanted_ones_of_all(subject):
+    def odd(prompts):
+        return np.array([key % 4 == 1 for key in subject.keys(prompts)], np.bool_)
+
+    every, some = subject.draw(3, 200), subject.draw_wanted(3, 200, odd)
+    share = [problem for problem, one in zip(every, odd([each.prompt for each in every]), strict=True) if one]
+    assert 0 < len(share) < 200 == len(some) and some[: len(share)] == share
+    assert odd([problem.prompt for problem in some]).all()
+    assert subject.draw_wanted(3, 10, lambda prompts: np.zeros(len(prompts), np.bool_)) == []
+    assert subject.keys([]) == []
 
 
 @named(OTHERS)
