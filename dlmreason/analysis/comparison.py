@@ -208,7 +208,7 @@ def winners(found: Table) -> list[Winner]:
     """For each budget that two arms have, the most accurate arm, whoever it is, and who ties with it.
 
     Holm over all pairs of arms at that budget, since the winner was picked by looking at all of them. Of arms with
-    equal accuracy the one that spent the fewest FLOPs is named.
+    equal accuracy the one that spent the fewest FLOPs is named. Where nobody is right about anything nobody wins.
     """
     result = []
     for rung in sorted({at.rung for at in found.cells}):
@@ -220,6 +220,8 @@ def winners(found: Table) -> list[Winner]:
         if len(curve) < 2:
             continue
         winner = min(curve, key=lambda arm: (-curve[arm]["accuracy"], curve[arm]["flops"]))
+        if not curve[winner]["accuracy"]:
+            continue
         adjusted = _pairwise(found, [At(arm, rung) for arm in curve])
         sorted_out: dict[str, list[str]] = {"tied": [], "worse": [], "apart": []}
         for arm in curve:

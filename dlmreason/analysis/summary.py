@@ -134,6 +134,10 @@ def _removed(found: Table, mind: str, base: str) -> Removed | None:
 
 
 def _headline(found: Table, won: Sequence[Winner]) -> list[str]:
+    ends = [points(found, arm)[-1] for arm in found.competitors]
+    if not any(end["accuracy"] for end in ends):
+        most = max(end["puzzles"] for end in ends)
+        return [f"At its highest budget no arm is right about any of {most:,} puzzles."]
     if not won:
         return []
     top = won[-1]

@@ -149,7 +149,7 @@ def winners(summary: Summary) -> str:
         ]
         for each in summary["comparisons"]
     ]
-    body = table if rows else "<p>Two arms with one budget in common are needed to name a winner.</p>"
+    body = table if rows else "<p>No winner: that takes two arms with one budget in common, and a right answer.</p>"
     if compared:
         mind = escape(summary["comparisons"][0]["second"]["arm"])
         header = ["against", "budget", "gain, points", "95 %", "p", "only it / only the other right"]

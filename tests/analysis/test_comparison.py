@@ -143,6 +143,11 @@ def test_of_equals_the_cheaper_wins(make):
     assert winners(table(records))[0].arm == "b"
 
 
+def test_nobody_wins_where_nobody_is_right(make):
+    records = ladder(make, "a", {1: 0.0, 2: 0.0}) + ladder(make, "b", {1: 0.0, 2: 0.3})
+    assert [winner.rung for winner in winners(table(records))] == [2]
+
+
 def test_a_winner_is_corrected_for_the_number_of_arms(make):
     """A difference that one test finds (8 pairs against 1) is not enough among eight arms."""
     records = [make("a", 1, i, i < 58) for i in range(100)] + [make("b", 1, i, i < 50 or i == 99) for i in range(100)]

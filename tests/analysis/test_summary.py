@@ -61,6 +61,12 @@ def test_the_winner_is_named_whoever_it_is(make):
     assert "Winner at each budget, in passes or what they buy: 1: confidence" in say(make)
 
 
+def test_nobody_right_is_said_and_nobody_wins(make):
+    found = summary([make(arm, 64, i, False) for arm in ("confidence", "ar_thought") for i in range(40)])
+    assert found["sentences"][0] == "At its highest budget no arm is right about any of 40 puzzles."
+    assert "right most often" not in found["verdict"] and "Winner" not in found["verdict"] and found["winners"] == []
+
+
 def test_errors_removed_are_counted_from_the_best_rung_of_the_base(make):
     found = summary(run(make))["errors_removed"]
     assert (
