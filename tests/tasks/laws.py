@@ -126,7 +126,7 @@ def judges_agree(
 
 
 def never_raises(subject: Subject, cases: int) -> None:
-    """Whatever the text, a verdict; poison is wrong, and within a tenth of a second (a hang guard, not a measure)."""
+    """Whatever the text, a verdict; poison is wrong, and at once."""
     source, problems = random.Random(11), drawn(subject, 50, seed=5)
     everything = [*vocabulary(subject).symbols, *string.printable, "é", "９", "\x00", "\u2028", "𝟙"]  # noqa: RUF001
     own = [*subject.form.symbols] * 2 + everything
@@ -140,10 +140,19 @@ def never_raises(subject: Subject, cases: int) -> None:
         verdict = subject.judge(problem, (" " if subject.form.spaced or case % 5 == 0 else "").join(symbols))
         assert isinstance(verdict.correct, bool) and len(verdict.reason) < 300, verdict
     for poison in POISON:
-        started = time.monotonic()
-        verdict = subject.judge(problems[0], poison)
+        verdict = at_once(lambda poison=poison: subject.judge(problems[0], poison), poison[:40])
         assert not verdict.correct and 0 < len(verdict.reason) < 300, (poison[:40], verdict)
-        assert time.monotonic() - started < 0.1, poison[:40]
+
+
+def at_once(judge: Callable[[], Verdict], what: str, seconds: float = 0.1) -> Verdict:
+    """The verdict, which takes less than that of the processor, in the best of three tries: others may have the
+    machine too."""
+    for _ in range(3):
+        started = time.process_time()
+        verdict = judge()
+        if time.process_time() - started < seconds:
+            return verdict
+    raise AssertionError(f"a verdict on {what!r} takes more than {seconds} s")
 
 
 def copies_are_found(

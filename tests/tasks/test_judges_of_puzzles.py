@@ -203,9 +203,7 @@ def test_poison_is_wrong_at_once(task):
     full_width = str.maketrans(string.digits, "０１２３４５６７８９")  # noqa: RUF001
     for each in (task.examples("test")[0], task.examples("train")[0]):
         for poison in (*laws.POISON, each.answer.translate(full_width), each.answer.replace("1", "1_", 1) + "_"):
-            started = time.monotonic()
-            verdict = task.verify(each, poison)
-            assert time.monotonic() - started < 0.1, poison[:40]
+            verdict = laws.at_once(lambda each=each, poison=poison: task.verify(each, poison), poison[:40])
             assert not verdict.correct and 0 < len(verdict.reason) < 300, (poison[:40], verdict)
 
 

@@ -49,6 +49,6 @@ def test_what_is_no_number(text: str) -> None:
 
 
 def test_poison_is_no_natural_number_and_costs_nothing() -> None:
-    started = time.monotonic()
+    started = time.process_time()
     assert [text for text in POISON if natural(text) is not None or (decimal(text) is not None and text != "-0")] == []
-    assert time.monotonic() - started < 0.5
+    assert time.process_time() - started < 0.5

@@ -11,7 +11,6 @@ import random
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
@@ -28,6 +27,7 @@ pytest.importorskip("reasoning_gym", reason="reasoning-gym is not installed: pip
 from reasoning_gym import factory  # type: ignore[import-untyped]
 
 from tests.tasks.gym import HOSTILE, SLOW, drawn, items, subject_of
+from tests.tasks.laws import at_once
 
 
 def test_the_table_is_about_every_generator_of_the_library() -> None:
@@ -198,9 +198,7 @@ def test_hostile_texts_are_wrong_and_soon(name: str) -> None:
     subject = subject_of(name)
     for problem in drawn(name)[:1]:
         for poison in set(HOSTILE) - {problem.answer}:
-            started = time.monotonic()
-            verdict = subject.judge(problem, poison)
-            assert time.monotonic() - started < 0.5, poison[:40]
+            verdict = at_once(lambda problem=problem, poison=poison: subject.judge(problem, poison), poison[:40], 0.5)
             assert not verdict.correct and 0 < len(verdict.reason) < 300, (problem, poison[:40], verdict)
 
 
