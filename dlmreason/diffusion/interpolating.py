@@ -79,20 +79,18 @@ class InterpolatingDiffusion:
         if self.logits == "posterior":
             log_probs = leave_one_out(log_probs, corrupted, shares, batch.mask_id)
         masked = corrupted == batch.mask_id
-        # What is given may be any token, also one that is no output.
-        tokens = torch.where(batch.editable, batch.tokens, 0)
-        there = torch.where(batch.editable & ~masked, corrupted, 0)
-        bound = bound_weight(tokens, there, masked, shares, self.corruption.rates(t), batch.mask_id)
-        terms = torch.where(batch.editable, divergence(log_probs, tokens, there, masked, shares), 0.0)
+        there = torch.where(batch.editable & ~masked, corrupted, 0)  # what is given may be no output
+        bound = bound_weight(batch.tokens, there, masked, shares, self.corruption.rates(t), batch.mask_id)
+        terms = divergence(log_probs, batch.tokens, there, masked, shares)
 
         def mean(weight: Tensor) -> Tensor:
-            return (torch.where(batch.editable, weight, 0.0) * terms).sum().float() / count(batch.editable)
+            return torch.where(batch.editable, weight * terms, 0.0).sum().float() / count(batch.editable)
 
         nelbo = mean(bound)
         metrics = {"nelbo": nelbo.detach()}
         if isinstance(self.weighting, str):
             return Loss(nelbo, metrics)
-        noised = Noised(bound, masked, there == tokens, shares, batch.mask_id)
+        noised = Noised(bound, masked, there == batch.tokens, shares, batch.mask_id)
         return Loss(mean(self.weighting(noised)), metrics)
 
 
@@ -100,7 +98,7 @@ def divergence(log_probs: Tensor, tokens: Tensor, there: Tensor, masked: Tensor,
     """KL(q || p) + r - log r - 1, r = q(z) / p(z): [B, L] float64, 0 or more, 0 where the right token is certain.
 
     q is the law of a noised token given the right one, p the same averaged over what the network says of the right
-    one.  log_probs: [B, L, V] float64.  tokens: [B, L] int64, the right ones.  there: [B, L] int64, z, anything where
+    one.  log_probs: [B, L, V] float64.  tokens: [B, L] int64, the right ones.  there: [B, L] int64, z, any output where
     `masked` [B, L] bool.
     """
     outputs = log_probs.shape[-1]
