@@ -195,6 +195,15 @@ def test_dynamic_weights_are_the_bounds_in_units_of_a_wrong_tokens() -> None:
     assert Dynamic(0.5, 1.5)(few).min() >= 0.5 and Dynamic(0.5, 1.5)(few).max() == 1.5
 
 
+@pytest.mark.parametrize(
+    ("noise", "nats"),
+    [(Uniform(), 1.028913), (Hybrid(0.1), 1.017720), (Hybrid(0.5), 0.953514), (Hybrid(0.2, 2.0), 1.028767)],
+    ids=repr,
+)
+def test_the_standard_times_report_a_bound_that_is_too_low_by_so_much(noise: Corruption, nats: float) -> None:
+    assert exact_bound(noise, ONE, oracle(ONE), eps=1e-4) == pytest.approx(nats, abs=2e-5)
+
+
 @pytest.mark.parametrize("noise", [Uniform(), Hybrid(0.5)], ids=repr)
 def test_the_bound_is_reported_whatever_is_minimised(noise: Corruption) -> None:
     data = batch(torch.randint(0, 3, (64, 4), generator=generator(1)), 3)
