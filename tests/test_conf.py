@@ -68,7 +68,7 @@ def build_objective(option: str) -> None:
 
 def build_corruption(option: str) -> None:
     config = read(f"corruption/{option}")
-    assert launch.instantiate(config, "corruption", mask_id=4) is not None
+    assert launch.instantiate(config, "corruption") is not None
 
 
 def build_policy(option: str) -> None:

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from dlmreason.diffusion.corruption import Absorbing
+from dlmreason.diffusion.corruption import Absorbing, corrupt
 from dlmreason.diffusion.schedules import Linear, LowDiscrepancy, Schedule, Times
+from dlmreason.diffusion.weightings import NELBO, PLAIN, Weighting, count
 
 
 class Said(Protocol):
@@ -95,17 +96,17 @@ class MaskedDiffusion:
     """Cross-entropy of what was masked, at a random noise level [MDLM, arXiv:2406.07524, eq. 10].
 
     weighting "nelbo": the bound on -log p, in nats per editable position. "none": the mean over the masked positions of
-    the batch, which learns faster on small models and bounds nothing. The bound is reported either way; the times start
-    at eps, which leaves a share of at most eps of it out.
+    the batch, which learns faster on small models and bounds nothing. Others are made of factors: see `Weighting`. The
+    bound is reported either way; the times start at eps, which leaves a share of at most eps of it out.
     """
 
     schedule: Schedule = field(default_factory=Linear)
-    weighting: Literal["nelbo", "none"] = "nelbo"
+    weighting: Literal["nelbo", "none"] | Weighting = "nelbo"
     times: Times = field(default_factory=LowDiscrepancy)
 
     def __post_init__(self) -> None:
-        if self.weighting not in ("nelbo", "none"):
-            raise ValueError(f"objective.weighting={self.weighting!r} is unknown: choose nelbo or none")
+        if not isinstance(self.weighting, Weighting) and self.weighting not in ("nelbo", "none"):
+            raise ValueError(f"objective.weighting={self.weighting!r} is unknown: choose nelbo or none, or a Weighting")
 
     @property
     def blanks(self) -> bool:
@@ -117,12 +118,22 @@ class MaskedDiffusion:
 
     def __call__(self, network: Network, batch: Batch, generator: torch.Generator) -> Loss:
         t = self.times(batch.tokens.shape[0], generator)
-        corrupted = Absorbing(batch.mask_id)(batch.tokens, batch.editable, self.schedule.alpha(t), generator)
+        shares = Absorbing(self.schedule).shares(t)
+        corrupted = corrupt(batch.tokens, batch.editable, shares, batch.mask_id, generator)
+        return self.loss_at(network, batch, t, corrupted)
+
+    def loss_at(self, network: Network, batch: Batch, t: Tensor, corrupted: Tensor) -> Loss:
+        """The loss of given times [B] float64 and canvases [B, L] int64: nothing is drawn."""
         masked = (corrupted == batch.mask_id) & batch.editable
         nats = token_nats(network(corrupted, batch.features).logits, batch.tokens, masked)
-        nelbo = (self.schedule.weight(t).to(nats.dtype)[:, None] * nats).sum() / _count(batch.editable)
-        plain = nats.sum() / _count(masked)
+
+        def weighed(weighting: Weighting) -> Tensor:
+            return weighting(nats, t, self.schedule, masked, batch.editable)
+
+        nelbo, plain = weighed(NELBO), weighed(PLAIN)
         metrics = {"nelbo": nelbo.detach(), "cross_entropy": plain.detach()}
+        if isinstance(self.weighting, Weighting):
+            return Loss(weighed(self.weighting), metrics)
         return Loss(nelbo if self.weighting == "nelbo" else plain, metrics)
 
     def guess(self, network: Network, batch: Batch, hidden: Tensor) -> Tensor:
@@ -147,7 +158,7 @@ class NextToken:
     def __call__(self, network: Network, batch: Batch, generator: torch.Generator) -> Loss:
         logits = network(batch.tokens, batch.features).logits[:, :-1]
         editable = batch.editable[:, 1:]
-        nats = token_nats(logits, batch.tokens[:, 1:], editable).sum() / _count(editable)
+        nats = token_nats(logits, batch.tokens[:, 1:], editable).sum() / count(editable)
         return Loss(nats, {"cross_entropy": nats.detach()})
 
     def guess(self, network: Network, batch: Batch, hidden: Tensor) -> Tensor:
@@ -204,8 +215,3 @@ def token_nats(logits: Tensor, targets: Tensor, where: Tensor) -> Tensor:
     targets = torch.where(where, targets, 0)
     nats = cross_entropy(logits.float().flatten(0, 1), targets.flatten(), reduction="none").view_as(targets)
     return torch.where(where, nats, 0.0)
-
-
-def _count(where: Tensor) -> Tensor:
-    """How many hold, and at least one: a batch with nothing masked has the loss 0, not 0 / 0."""
-    return where.sum().clamp(min=1)

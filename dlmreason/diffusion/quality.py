@@ -36,6 +36,11 @@ class Quality:
     slope: float = 0.8
 
     def __post_init__(self) -> None:
+        if not hasattr(self.inner, "guess"):
+            raise ValueError(
+                f"quality.inner={self.inner!r} cannot be asked what its network would have written: choose "
+                "MaskedDiffusion or NextToken, or train no quality"
+            )
         if not self.weight > 0:
             raise ValueError(
                 f"quality.weight={self.weight} must be above 0; to train no quality, use the inner objective"

@@ -2,7 +2,6 @@
 
 import itertools
 import math
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -11,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from dlmreason.diffusion import corruption
 from dlmreason.diffusion.objectives import Forwards, MaskedDiffusion, Network, NextToken, Objective, Staged, token_nats
 from dlmreason.diffusion.quality import Quality
-from dlmreason.diffusion.schedules import Cosine, Linear, Schedule
+from dlmreason.diffusion.schedules import Cosine, EvenWeight, Linear, LogLinear, Polynomial, Schedule
+from tests.diffusion.exact import entropy, states
 from tests.diffusion.fakes import Fake, batch, generator, oracle, table, uniform
 from tests.toys import JOINT, random_joint
 
+SCHEDULES = [Linear(), Cosine(), Polynomial(2.0)]
 NODES, WEIGHTS = (array.tolist() for array in np.polynomial.legendre.leggauss(20))
 
 
@@ -31,33 +31,23 @@ class At:
         return torch.full((rows,), self.t, dtype=torch.float64)
 
 
-def states(joint: Tensor) -> Iterator[tuple[tuple[int, ...], float]]:
-    for tokens in itertools.product(range(joint.shape[0]), repeat=joint.dim()):
-        yield tokens, joint[tokens].item()
-
-
-def exact_nelbo(network: Network, joint: Tensor, schedule: Schedule, patch: pytest.MonkeyPatch) -> float:
-    """The objective's expectation over data, times and masks: masks enumerated, time integrated, nothing drawn."""
+def exact_nelbo(network: Network, joint: Tensor, schedule: Schedule, start: float = 0.0, end: float = 1.0) -> float:
+    """The objective's expectation over data, masks and times: masks enumerated, time integrated, nothing drawn."""
     length, mask_id = joint.dim(), joint.shape[0]
-    total = 0.0
+    objective, total = MaskedDiffusion(schedule), 0.0
     for node, weight in zip(NODES, WEIGHTS, strict=True):
-        t = (node + 1) / 2
-        objective = MaskedDiffusion(schedule, times=At(t))
-        clean = schedule.alpha(torch.tensor(t, dtype=torch.float64)).item()
+        t = torch.tensor([start + (end - start) * (node + 1) / 2], dtype=torch.float64)
+        clean = schedule.alpha(t).item()
         for mask in itertools.product([False, True], repeat=length):
             chance = math.prod(1 - clean if hidden else clean for hidden in mask)
-            patch.setattr(corruption, "coins", lambda *_, mask=mask: torch.tensor([mask]))
             for tokens, p in states(joint):
-                loss = objective(network, batch(torch.tensor([tokens]), mask_id), generator())
-                total += weight / 2 * chance * p * loss.total.item() * length
+                data = batch(torch.tensor([tokens]), mask_id)
+                loss = objective.loss_at(network, data, t, torch.where(torch.tensor([mask]), mask_id, data.tokens))
+                total += weight / 2 * (end - start) * chance * p * loss.total.item() * length
     return total
 
 
-def entropy(joint: Tensor) -> float:
-    return -(joint * joint.log()).sum().item()
-
-
-@pytest.mark.parametrize("schedule", [Linear(), Cosine()], ids=repr)
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
 @pytest.mark.parametrize(
     ("joint", "nats"),
     [
@@ -67,27 +57,35 @@ def entropy(joint: Tensor) -> float:
     ],
     ids=["one token", "J", "three tokens"],
 )
-def test_an_oracle_reaches_the_entropy(
-    schedule: Schedule, joint: Tensor, nats: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert exact_nelbo(oracle(joint), joint, schedule, monkeypatch) == pytest.approx(nats, abs=1e-6)
+def test_an_oracle_reaches_the_entropy(schedule: Schedule, joint: Tensor, nats: float) -> None:
+    assert exact_nelbo(oracle(joint), joint, schedule) == pytest.approx(nats, abs=1e-6)
 
 
-@pytest.mark.parametrize("schedule", [Linear(), Cosine()], ids=repr)
-def test_a_uniform_predictor_costs_log_v_a_token(schedule: Schedule, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
+def test_a_uniform_predictor_costs_log_v_a_token(schedule: Schedule) -> None:
     joint = random_joint(3, 3)
-    assert exact_nelbo(uniform(3), joint, schedule, monkeypatch) == pytest.approx(3 * math.log(3), abs=1e-5)
+    assert exact_nelbo(uniform(3), joint, schedule) == pytest.approx(3 * math.log(3), abs=1e-5)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_the_bound_knows_no_schedule_and_is_a_bound(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_bound_knows_no_schedule_and_is_a_bound(seed: int) -> None:
     joint, network = random_joint(2, 2, seed), table(2, 2, seed)
-    linear, cosine = (exact_nelbo(network, joint, schedule, monkeypatch) for schedule in (Linear(), Cosine()))
-    assert linear == pytest.approx(cosine, abs=1e-6)
+    linear, *others = (exact_nelbo(network, joint, schedule) for schedule in SCHEDULES)
+    assert others == pytest.approx([linear] * len(others), abs=1e-6)
     assert linear > entropy(joint)
 
 
-def test_the_bound_is_the_mean_over_numbers_of_masks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_schedule_that_stops_short_is_the_linear_one_over_a_part() -> None:
+    """At the end, a share eps never hidden; at the start, one hidden from the first, and then all times weigh alike."""
+    joint, network = random_joint(2, 2, 4), table(2, 2, 4)
+    whole = exact_nelbo(network, joint, Linear())
+    for schedule, start, end in ((LogLinear(0.1), 0.0, 0.9), (EvenWeight(0.1), 0.1, 1.0)):
+        part = exact_nelbo(network, joint, Linear(), start, end)
+        assert exact_nelbo(network, joint, schedule) == pytest.approx(part, abs=1e-6)
+        assert part < whole - 0.05
+
+
+def test_the_bound_is_the_mean_over_numbers_of_masks() -> None:
     """NELBO = mean over k of E over masks of size k of (L / k) times the loss, which needs no time at all."""
     length, joint, network = 3, random_joint(3, 2), table(3, 2, 7)
     discrete = 0.0
@@ -98,10 +96,10 @@ def test_the_bound_is_the_mean_over_numbers_of_masks(monkeypatch: pytest.MonkeyP
             canvas = torch.where(where, 2, torch.tensor([tokens]))
             nats = token_nats(network(canvas, torch.zeros(1, 3, 0)).logits, torch.tensor([tokens]), where).sum().item()
             discrete += p * nats / k / math.comb(length, k)
-    assert exact_nelbo(network, joint, Linear(), monkeypatch) == pytest.approx(discrete, abs=1e-6)
+    assert exact_nelbo(network, joint, Linear()) == pytest.approx(discrete, abs=1e-6)
 
 
-@pytest.mark.parametrize("schedule", [Linear(), Cosine()], ids=repr)
+@pytest.mark.parametrize("schedule", SCHEDULES, ids=repr)
 def test_drawn_times_and_masks_estimate_the_bound(schedule: Schedule) -> None:
     tokens = torch.zeros(20_000, 6, dtype=torch.int64)
     loss = MaskedDiffusion(schedule)(uniform(4), batch(tokens, 4), generator())

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from dlmreason.diffusion.corruption import Uniform
+from dlmreason.diffusion.interpolating import InterpolatingDiffusion
 from dlmreason.diffusion.objectives import MaskedDiffusion, NextToken
 from dlmreason.diffusion.quality import Quality, auroc, draw, mean_log_quality, quality_later
 from tests.diffusion.fakes import Fake, Said, batch, generator
@@ -142,6 +144,11 @@ def test_a_network_without_the_head_is_refused() -> None:
 def test_shares_that_are_none_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=r"quality\.\w+=.*"):
         Quality(MaskedDiffusion(), **wrong)
+
+
+def test_an_objective_that_writes_nothing_cannot_be_judged() -> None:
+    with pytest.raises(ValueError, match=r"quality\.inner=.*choose MaskedDiffusion or NextToken"):
+        Quality(InterpolatingDiffusion(Uniform()))  # type: ignore[arg-type]
 
 
 def test_quality_later_is_the_inner_loss_first() -> None:
