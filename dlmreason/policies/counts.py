@@ -178,10 +178,14 @@ class Factor:
 
 
 def count_of(count: "int | Count | None") -> Count:
-    """The count that a plain setting means: a number, `Fixed`; None, `EvenShare`."""
+    """The count that a plain setting means: a number, `Fixed`; None, `EvenShare`. Raises: ValueError for neither."""
     if count is None:
         return EvenShare()
-    return Fixed(count) if isinstance(count, int) else count
+    if isinstance(count, int) and not isinstance(count, bool):
+        return Fixed(count)
+    if not callable(count):
+        raise ValueError(f"count={count!r}: give a number, null for an even share, or a count such as counts.Threshold")
+    return count
 
 
 def in_order(values: Tensor, places: Tensor) -> Tensor:
