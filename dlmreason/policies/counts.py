@@ -21,7 +21,7 @@ Kappa = Callable[[Tensor], Tensor]
 
 
 class Count(Protocol):
-    """(canvas, reading, places, clock) -> [B] int64, at least 1: how many of the first blanks are written now."""
+    """(canvas, reading, places, clock) -> [B] int64: how many of the first blanks are written now; at least 1."""
 
     @property
     def anytime(self) -> bool:
@@ -86,7 +86,7 @@ class EvenShare:
     def __call__(self, canvas: Canvas, reading: Reading, places: Tensor, clock: Clock) -> Tensor:
         assert clock.total is not None, "a policy that is not anytime is given the total"
         passes_left = (clock.total - clock.index).clamp(min=1)
-        return (-(-canvas.masked.sum(-1) // passes_left)).clamp(min=1)
+        return -(-canvas.masked.sum(-1) // passes_left)
 
 
 @dataclass(frozen=True)

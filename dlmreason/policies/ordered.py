@@ -82,10 +82,9 @@ class PlackettLuce:
         if self.annealed:
             assert clock.total is not None, "a policy that is not anytime is given the total"
             left = (1 - (clock.index + 1).double() / clock.total).clamp(min=0)
-        heat = (self.temperature * left)[:, None]
-        scaled = score / heat.clamp(min=1e-9)
-        drawn = noise.rank(torch.where(scaled == torch.inf, _SURE, scaled), "order")
-        return torch.where(heat > 0, drawn, place(score))
+        # So cold that no noise decides, and no division by 0.
+        scaled = score / (self.temperature * left).clamp(min=1e-9)[:, None]
+        return noise.rank(torch.where(scaled == torch.inf, _SURE, scaled), "order")
 
 
 @dataclass(frozen=True)

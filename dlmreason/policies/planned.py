@@ -71,8 +71,7 @@ class Planned:
 
 @dataclass(frozen=True)
 class Planner:
-    """`masked` scores the blanks and `written` the tokens that stand [P2, arXiv:2502.03540, sec. 3: the planners G_M
-    and G_U]."""
+    """`masked` scores the blanks and `written` the tokens that stand: G_M and G_U of [P2, arXiv:2502.03540, eq. 7]."""
 
     masked: PositionScore
     written: PositionScore

@@ -90,12 +90,12 @@ def test_a_written_token_is_judged_by_a_fresh_draw_or_by_itself() -> None:
     assert tokens(published.p2(score_current=True), Scripted(drawn=drawn)) == [MASK, 1, 2, 0, 1]
 
 
-def test_at_eta_zero_nothing_is_taken_back_even_for_a_certain_blank() -> None:
-    sure = torch.tensor(CHANCES, dtype=torch.float64)
-    sure[1] = torch.tensor([0.0, 1.0, 0.0])
-    sure[0] = torch.tensor([1.0, 0.0, 0.0])  # the token that stands there is impossible
-    move = moved(published.p2(0.0, score_current=True, temperature=0.0), says=reading(HALF, sure))
-    assert move.tokens.tolist() == [[1, 1, 2, 0, MASK]]
+def test_at_eta_zero_nothing_is_taken_back_even_for_certain_blanks() -> None:
+    """Two blanks of probability 1 stand before two written tokens, one of them impossible."""
+    now = canvas([[MASK, MASK, 2, 1, 1]], given=(2,))
+    sure = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [0.0, 0.0, 1.0], [0.5, 0.3, 0.2]]
+    move = moved(published.p2(0.0, score_current=True, temperature=0.0), now, reading(now, sure))
+    assert move.tokens.tolist() == [[0, MASK, 2, 1, 1]]
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
@@ -158,6 +158,13 @@ def test_prism_swaps_the_lowest_quality_for_blanks_and_keeps_to_its_count() -> N
     policy = published.prism(remask=2, order="confidence", temperature=0.0)
     move = policy(WRITTEN, says, clock(4, 8), (), Scripted())  # ceil(8 (5 / 8)) = 5 are kept
     assert move.tokens.tolist() == [[1, MASK, 2, 0, 0, MASK, 0, MASK, 0]]
+
+
+def test_where_the_blanks_do_not_reach_the_best_of_those_taken_back_stay() -> None:
+    quality = [0.2, 0.3, 0.01, 0.9, 0.0, 0.5, 0.0, 0.0, 0.0]
+    policy = published.prism(remask=3, temperature=0.0)
+    move = policy(WRITTEN, reading(WRITTEN, [[0.6, 0.3, 0.1]] * 9, quality), clock(5, 8), (), Scripted())
+    assert move.tokens.tolist() == [[MASK, MASK, 2, 0, 0, 1, 0, 0, 0]]  # 6 of 8: one written, four blanks, and one more
 
 
 def test_prism_that_takes_nothing_back_is_plain_top_k() -> None:

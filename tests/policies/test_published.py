@@ -97,6 +97,13 @@ def test_a_block_of_the_whole_is_the_order_itself_and_a_block_of_one_goes_left_t
     )
 
 
+@pytest.mark.parametrize(("passes", "left"), [(1, 8), (2, 4), (3, 0), (6, 0), (7, 0), (12, 0), (30, 0)])
+def test_an_even_share_of_the_passes_fits_its_blocks(passes: int, left: int) -> None:
+    """12 blanks in 3 blocks: every canvas is full in time, unless there are fewer passes than blocks."""
+    moves, _ = walked(published.llada(block=4), passes, sudoku_rows(3), width=3)
+    assert (moves[-1].tokens == Opinions.mask_id).sum(-1).tolist() == [left] * 3
+
+
 def test_all_at_once_is_the_product_of_the_marginals() -> None:
     product = torch.outer(JOINT.sum(1), JOINT.sum(0))
     for policy in (published.threshold(0.0, temperature=1.0), published.entropy_bound(9.0, temperature=1.0)):
