@@ -18,7 +18,7 @@ from dlmreason.policies.scores import quality_of
 
 
 class Select(Protocol):
-    """Which tokens of a full canvas are doubted: (canvas, reading, noise) -> [B, L] bool."""
+    """Which written tokens are doubted: (canvas, reading, noise) -> [B, L] bool."""
 
     @property
     def facts(self) -> Facts: ...
@@ -46,9 +46,9 @@ class LowestQuality:
 
     def __call__(self, canvas: Canvas, reading: Reading, noise: Noise) -> Tensor:
         wrong = torch.log1p(-quality_of(reading).double().clamp(max=1 - 1e-9))
-        score = torch.where(canvas.editable, wrong, -torch.inf)
+        score = torch.where(written(canvas), wrong, -torch.inf)
         order = noise.rank(score, "doubt") if self.noisy else place(score)
-        return (order < self.count) & canvas.editable
+        return (order < self.count) & written(canvas)
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ class AtRandom:
     def __call__(self, canvas: Canvas, reading: Reading, noise: Noise) -> Tensor:
         if self.count == 0:
             return torch.zeros_like(canvas.editable)
-        even = torch.where(canvas.editable, 0.0, -torch.inf).double()
-        return (noise.rank(even, "doubt") < self.count) & canvas.editable
+        even = torch.where(written(canvas), 0.0, -torch.inf).double()
+        return (noise.rank(even, "doubt") < self.count) & written(canvas)
 
 
 @dataclass(frozen=True)
@@ -103,6 +103,11 @@ class Doubt:
         doubted = moved(canvas, reading, taken_back, memory)
         # The refill settles on writing the last blank; here that canvas is still to be read and doubted.
         return choose(canvas.masked.any(-1), refilled._replace(wake=next_pass(canvas.tokens)), doubted)
+
+
+def written(canvas: Canvas) -> Tensor:
+    """[B, L] bool: editable positions that hold a token."""
+    return canvas.editable & ~canvas.masked
 
 
 def _require_count(count: int) -> None:

@@ -12,6 +12,7 @@ ORDERS: dict[str, scores.PositionScore] = {
     "margin": scores.margin,
     "entropy": scores.entropy,
     "left_to_right": scores.left_to_right,
+    "sampled": scores.sampled,
 }
 
 

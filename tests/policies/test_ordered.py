@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from dlmreason.canvas import NEVER
-from dlmreason.policies.ordered import Ordered
-from dlmreason.policies.scores import confidence, entropy, left_to_right, margin
+from dlmreason.policies.facts import facts_of
+from dlmreason.policies.ordered import Ordered, PlackettLuce
+from dlmreason.policies.scores import Blocks, confidence, entropy, even, left_to_right, log_quality, margin, sampled
+from dlmreason.sampling.noise import Counter
 from tests.policies.hand import MASK, Scripted, canvas, clock, reading
 
 # Position 1 is the surest; 3 has the widest margin but one; 0 is a tie of two; 2 is given.
@@ -79,6 +81,62 @@ def test_the_mask_is_never_written() -> None:
     with_mask = torch.tensor([[0.1, 0.1, 0.1, 0.7]] * 5)
     move = Ordered(confidence, 9)(BLANK, reading(BLANK, with_mask), clock(0), (), NOBODY)
     assert MASK not in move.tokens[0].tolist()
+
+
+def test_the_score_of_the_drawn_token_reads_the_model_and_not_the_tempered_draw() -> None:
+    """Drawn: .45, .05, .38 and .20, by probabilities before any temperature."""
+    noise = Scripted(drawn=[0, 0, 0, 2, 2])
+    move = Ordered(sampled, 3, temperature=0.2)(BLANK, reading(BLANK, CHANCES), clock(0), (), noise)
+    assert move.tokens.tolist() == [[0, MASK, 0, 2, 2]]
+
+
+@pytest.mark.parametrize(
+    ("size", "tokens", "written"),
+    [
+        (1, [MASK, MASK, 0, MASK, MASK], [0]),
+        (2, [MASK, MASK, 0, MASK, MASK], [0, 1]),  # editable positions count, the given one does not
+        (3, [MASK, MASK, 0, MASK, MASK], [0, 1, 3]),
+        (2, [1, 1, 0, MASK, MASK], [3, 4]),
+        (2, [1, MASK, 0, 1, MASK], [1]),
+        (4, [MASK, MASK, 0, MASK, MASK], [0, 1, 3, 4]),
+    ],
+)
+def test_a_block_waits_for_the_one_before_it(size: int, tokens: list[int], written: list[int]) -> None:
+    now = canvas([tokens], given=(2,))
+    move = Ordered(Blocks(confidence, size), 9)(now, reading(now, CHANCES), clock(0), (), NOBODY)
+    assert (move.tokens != now.tokens)[0].nonzero()[:, 0].tolist() == written
+
+
+def test_a_plackett_luce_order_is_the_score_over_its_temperature() -> None:
+    for index, heat in ((0, 1.5), (1, 1.0), (2, 0.5)):
+        noise = Scripted()
+        Ordered(confidence, 1, rank=PlackettLuce(2.0, annealed=True))(
+            BLANK, reading(BLANK, CHANCES), clock(index, 4), (), noise
+        )
+        assert noise.asked == ["order"]
+        chances = [max(CHANCES[place]) ** (1 / heat) for place in (0, 1, 3, 4)]
+        assert noise.chances[0, [0, 1, 3, 4]].exp().tolist() == pytest.approx(chances)
+        assert noise.chances[0, 2] == -math.inf
+    even_share = Ordered(confidence, rank=PlackettLuce(2.0))
+    assert facts_of(even_share).streams == ("order",) and not even_share.anytime
+    assert not Ordered(confidence, 1, rank=PlackettLuce(2.0, annealed=True)).anytime
+
+
+def test_annealed_noise_is_gone_on_the_last_pass_and_even_scores_draw_evenly() -> None:
+    rows = canvas([[MASK, MASK, 0, MASK, MASK]] * 4000, given=(2,))
+    noise = Counter(0, torch.arange(4000), torch.zeros(4000, dtype=torch.int64))
+    says = reading(rows, CHANCES)
+    last = Ordered(confidence, 1, rank=PlackettLuce(9.0, annealed=True))(rows, says, clock(3, 4, 4000), (), noise)
+    assert bool((last.tokens[:, 1] == 1).all())
+    drawn = Ordered(even, 1, rank=PlackettLuce())(rows, says, clock(0, 4, 4000), (), noise)
+    share = (drawn.tokens != rows.tokens).double().mean(0)
+    assert torch.allclose(share, torch.tensor([0.25, 0.25, 0.0, 0.25, 0.25]).double(), atol=0.03)
+
+
+def test_a_block_needs_what_its_score_needs() -> None:
+    assert facts_of(Ordered(Blocks(log_quality, 2), 1)).needs == {"quality"}
+    with pytest.raises(ValueError, match="size=0: a block has at least 1 position"):
+        Blocks(confidence, 0)
 
 
 @pytest.mark.parametrize(
