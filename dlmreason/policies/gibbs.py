@@ -49,7 +49,7 @@ class Gibbs:
     def __call__(self, canvas: Canvas, reading: Reading, clock: Clock, memory: Memory, noise: Noise) -> Move:
         # One order serves twice: it picks a site while several are left, a block when only one was.
         order = random_order(canvas, noise)
-        probe = draw_one(canvas, reading, order, noise)
+        probe = draw_one(canvas, reading, order, noise.draw(log_probs(canvas, reading), "token"))
         complete = ~blank(canvas, probe).any(-1)
         tokens = choose(complete | canvas.masked.any(-1), probe, canvas.tokens)
         following = torch.where(complete[:, None], erase(canvas, tokens, order < self.sites), probe)
@@ -78,10 +78,9 @@ def random_order(canvas: Canvas, noise: Noise) -> Tensor:
     return noise.rank(torch.where(canvas.editable, 0.0, -torch.inf).double(), "site")
 
 
-def draw_one(canvas: Canvas, reading: Reading, order: Tensor, noise: Noise) -> Tensor:
-    """[B, L] int64: what was read, with the blank that is first in `order` [B, L] drawn."""
+def draw_one(canvas: Canvas, reading: Reading, order: Tensor, drawn: Tensor) -> Tensor:
+    """[B, L] int64: what was read, with the blank that is first in `order` [B, L] taken from `drawn` [B, L]."""
     read = reading.of.tokens
     left = blank(canvas, read)
     first = torch.where(left, order, order.shape[-1]).amin(-1)
-    site = left & (order == rows_like(first, order))
-    return torch.where(site, noise.draw(log_probs(canvas, reading), "token"), read)
+    return torch.where(left & (order == rows_like(first, order)), drawn, read)
