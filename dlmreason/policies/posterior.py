@@ -124,9 +124,13 @@ def rescale(schedule: Schedule, eta: float = 0.015) -> Posterior:
     return Posterior(schedule, Rescale(eta))
 
 
-def corrector(schedule: Schedule, scale: float = 1.0, power: float = 0.0) -> Posterior:
-    """A corrector in every pass: forward-backward as it stands, of discrete flow matching at scale 10, power 0.25. See
-    `Corrector`."""
+def forward_backward(schedule: Schedule) -> Posterior:
+    """The forward-backward corrector in every pass [Campbell et al., arXiv:2205.14987], as ReMDM compares it."""
+    return Posterior(schedule, Corrector())
+
+
+def flow_matching(schedule: Schedule, scale: float = 10.0, power: float = 0.25) -> Posterior:
+    """The corrector of discrete flow matching in every pass [DFM, arXiv:2407.15595, app. D]; see `Corrector`."""
     return Posterior(schedule, Corrector(scale, power))
 
 
