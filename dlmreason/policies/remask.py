@@ -31,8 +31,8 @@ Sigma = Callable[[Span], Tensor]
 
 
 def _of_committed(part: Tensor, alpha_t: Tensor) -> Tensor:
-    """part / alpha_t, and 1 where nothing is committed yet, so that no chance is ever 0/0."""
-    return torch.where(alpha_t > 0, part / alpha_t.clamp(min=1e-300), 1.0)
+    """part / alpha_t; where nothing is committed yet, more than any chance unless `part` is 0, and never 0/0."""
+    return part / alpha_t.clamp(min=1e-300)
 
 
 def sigma_max(span: Span) -> Tensor:
