@@ -67,7 +67,7 @@ class Metropolis:
     def __call__(self, canvas: Canvas, reading: Reading, clock: Clock, memory: _Trial, noise: Noise) -> Move:
         order, drawn = random_order(canvas, noise), noise.draw(log_probs(canvas, reading), "token")
         filling = canvas.masked.any(-1)
-        trial = self._read(canvas, reading, memory, drawn)
+        trial = choose(filling, memory, self._read(canvas, reading, memory, drawn))
 
         over = ~filling & (trial.stage == 2 * trial.block.sum(-1) - 1)
         accept = noise.coin(torch.where(over, _acceptance(trial), 0.0)[:, None], "accept")[:, 0]
@@ -75,7 +75,7 @@ class Metropolis:
         tokens = choose(filling, shown, choose(accept, trial.proposal, canvas.tokens))
 
         begin = over | (filling & ~blank(canvas, shown).any(-1))
-        trial = choose(begin, self._trial(canvas, tokens, order), choose(filling, memory, trial))
+        trial = choose(begin, self._trial(canvas, tokens, order), trial)
         probe = choose(filling & ~begin, tokens, _probe(canvas, tokens, trial))
         return moved(canvas, reading, tokens, trial, wake=settled_where(~canvas.editable.any(-1)), probe=probe)
 

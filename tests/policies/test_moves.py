@@ -48,6 +48,7 @@ def test_the_joint_is_invariant_after_any_number_of_passes(policy: Policy, passe
     assert total_variation(from_joint(policy, Oracle(JOINT), passes, JOINT), JOINT) == pytest.approx(0, abs=1e-12)
 
 
+@pytest.mark.slow
 def test_a_block_of_two_in_three_leaves_the_joint_invariant() -> None:
     assert total_variation(from_joint(Metropolis(2), Oracle(CUBE), 3, CUBE), CUBE) == pytest.approx(0, abs=1e-12)
 
@@ -289,7 +290,7 @@ def thousand(policy: Policy, rungs: tuple[int, ...]) -> bytes:
     return b"|".join(leaf.contiguous().numpy().tobytes() for leaf in leaves)
 
 
-@pytest.mark.parametrize("policy", [FirstHitting(), Gibbs(2), Metropolis(3, 2.0)], ids=str)
+@pytest.mark.parametrize("policy", [Gibbs(2), Metropolis(2)], ids=str)
 def test_a_thousand_passes_are_the_first_of_a_hundred_thousand(policy: Policy) -> None:
     assert thousand(policy, (1000,)) == thousand(policy, (1000, 100_000))
 
