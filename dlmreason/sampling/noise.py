@@ -17,6 +17,7 @@ STREAMS = (
     "token",  # the token written at a position
     "due",  # the pass of a position's first event
     "due_again",  # the pass of its next event, drawn when one has happened
+    "change",  # whether a position changes in this very pass, where nothing is drawn ahead
     "doubt",  # which tokens are taken back
     "order",  # which blanks are written first, where that is random
     "restart",  # which tokens a restart erases
