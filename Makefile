@@ -5,7 +5,7 @@
 #   PIP_INDEX_URL and pip's other environment variables are pip's own, and mean what they mean everywhere.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv setup demo test test-all say-test say-test-all check tasks experiment experiments solve report bench clean
+.PHONY: help venv setup demo test test-all say-test say-test-all check tasks policies experiment experiments solve report bench clean
 
 PYTHON  ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
                $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -50,6 +50,9 @@ experiment: .venv/.stamp  ## NAME=<claim> [ARGS=...]: trains what has no checkpo
 
 tasks: .venv/.stamp  ## [ARGS='countdown4 zebra']: every task with an example, its thought, lengths and speed: 1 minute
 	@$(RUN) -m dlmreason.catalogue $(ARGS)
+
+policies: .venv/.stamp  ## every policy: paper, what it may revise and needs; docs/policies.md is this: seconds
+	@$(RUN) -m dlmreason.policy_catalogue
 
 experiments:  ## lists the experiments
 	@for file in conf/experiment/*.yaml; do printf '  %-28s %s\n' "$$(basename "$$file" .yaml)" \

@@ -117,7 +117,7 @@ class Ordered:
         return Facts(token_stream(self.temperature) + self.rank.streams, needs_of(self.score))
 
     def init(self, canvas: Canvas, clock: Clock, noise: Noise) -> Move:
-        return opening(canvas)
+        return opening(canvas)._replace(wake=settled_where(~canvas.masked.any(-1)))
 
     def __call__(self, canvas: Canvas, reading: Reading, clock: Clock, memory: Memory, noise: Noise) -> Move:
         token = propose(canvas, reading, self.temperature, noise)

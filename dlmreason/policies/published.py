@@ -58,7 +58,14 @@ def llada(count: int | None = None, temperature: float = 1.0, block: int | None 
 
 def random_order(count: int | None = 1, temperature: float = 1.0) -> Policy:
     """Blanks in an order drawn evenly; one a pass is first-hitting sampling, the limit of ancestral sampling [BD3-LM,
-    arXiv:2503.09573; Zheng et al. 2024, arXiv:2409.02908]."""
+    arXiv:2503.09573; Zheng et al. 2024, arXiv:2409.02908].
+
+    With independent hitting times of one law the next blank to be written is any of them, evenly, whatever the
+    schedule; so it needs none.
+
+    Deviation: the hitting times themselves are not drawn, since they would only be told to a denoiser that reads the
+    noise level; that one is told the share that is written.
+    """
     return Ordered(scores.even, count, temperature, PlackettLuce(1.0))
 
 

@@ -11,10 +11,10 @@ from torch.utils._pytree import tree_leaves
 from dlmreason.canvas import NEVER, Ask, Policy, Reading
 from dlmreason.policies import metropolis
 from dlmreason.policies.facts import facts_of
-from dlmreason.policies.first_hitting import FirstHitting
 from dlmreason.policies.gibbs import Gibbs
 from dlmreason.policies.metropolis import Metropolis
 from dlmreason.policies.ordered import Ordered
+from dlmreason.policies.published import random_order
 from dlmreason.policies.scores import left_to_right
 from dlmreason.sampling.denoise import Sampler, State
 from dlmreason.sampling.noise import Counter
@@ -26,7 +26,7 @@ from tests.toys import JOINT, Oracle, ToySudoku, blank_rows, random_joint, sudok
 APART = torch.tensor([[0.5, 0.0], [0.0, 0.5]], dtype=torch.float64)
 CUBE = random_joint(3, 2)
 MOVES: dict[str, Policy] = {
-    "first_hitting": FirstHitting(),
+    "first_hitting": random_order(),
     "gibbs": Gibbs(),
     "block": Gibbs(2),
     "metropolis": Metropolis(2),
@@ -120,7 +120,7 @@ def test_a_canvas_that_the_model_holds_impossible_is_left() -> None:
     assert total_variation(law, torch.outer(joint.sum(1), joint.sum(0))) == pytest.approx(0, abs=1e-12)
 
 
-@pytest.mark.parametrize("policy", [FirstHitting(), Gibbs(), Gibbs(2), Metropolis(2)], ids=str)
+@pytest.mark.parametrize("policy", [random_order(), Gibbs(), Gibbs(2), Metropolis(2)], ids=str)
 @pytest.mark.parametrize("joint", [JOINT, CUBE], ids=["two", "three"])
 def test_from_blanks_the_first_canvas_is_an_exact_sample(policy: Policy, joint: Tensor) -> None:
     law = answer_law(policy, Oracle(joint), joint.dim())
@@ -155,7 +155,7 @@ def test_first_hitting_is_one_sampled_token_a_pass_in_an_order_drawn_evenly() ->
     denoiser = Partial(CUBE)
     laws = [in_order(denoiser, order) for order in itertools.permutations(range(3))]
     average = {cell: sum(law[cell] for law in laws) / 6 for cell in laws[0]}
-    assert answer_law(FirstHitting(), denoiser, 3) == pytest.approx(average, abs=1e-12)
+    assert answer_law(random_order(), denoiser, 3) == pytest.approx(average, abs=1e-12)
     assert answer_law(Gibbs(), denoiser, 3) == pytest.approx(average, abs=1e-12)  # its first block
     ordered = answer_law(Ordered(left_to_right, 1, 1.0), denoiser, 3)
     assert ordered == pytest.approx(laws[0], abs=1e-12)
@@ -163,7 +163,7 @@ def test_first_hitting_is_one_sampled_token_a_pass_in_an_order_drawn_evenly() ->
 
 
 def test_first_hitting_calls_once_a_blank_and_stops_where_it_is_stopped() -> None:
-    sampler = Sampler(FirstHitting(), ToySudoku(), (3, 12, 99), width=4)
+    sampler = Sampler(random_order(), ToySudoku(), (3, 12, 99), width=4)
     for state in sampler.run(sudoku_rows(4)):
         assert state.spent.tolist() == [[3, 12, 12]]
         assert int(state.nfe) == 12 and int(state.index) > 99
@@ -230,7 +230,7 @@ def test_a_row_with_nothing_to_write_is_settled(policy: Policy) -> None:
 
 def test_what_is_declared() -> None:
     assert all(policy.anytime for policy in MOVES.values())
-    assert not facts_of(FirstHitting()).revises
+    assert not facts_of(random_order()).revises
     assert all(facts_of(policy).revises for name, policy in MOVES.items() if name != "first_hitting")
     for policy in MOVES.values():
         noise = Scripted(coins=[True], drawn=[1, 1, 1])
@@ -295,7 +295,7 @@ def test_a_thousand_passes_are_the_first_of_a_hundred_thousand(policy: Policy) -
     assert thousand(policy, (1000,)) == thousand(policy, (1000, 100_000))
 
 
-@pytest.mark.parametrize("policy", [FirstHitting(), Gibbs(3), Metropolis(3)], ids=str)
+@pytest.mark.parametrize("policy", [random_order(), Gibbs(3), Metropolis(3)], ids=str)
 def test_a_row_is_byte_equal_alone_and_in_company(policy: Policy) -> None:
     together, alone = run(policy, some_rows(5)), dict[int, bytes]()
     for row in range(5):
