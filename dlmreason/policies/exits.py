@@ -1,7 +1,8 @@
 """Stop early: settle when the model has made up its mind.
 
 Decides when a reading is sure enough to be the end. What the inner policy would have said later is lost by design: an
-exit buys passes, and pays with every change of mind that was still to come.
+exit buys passes, and pays with every change of mind that was still to come. So it stands inside a judge and what keeps
+the best, never around them: it would give up the best answer for the last.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dlmreason.canvas import NEVER, Canvas, Clock, Memory, Move, Noise, Policy, Reading, choose
-from dlmreason.policies.facts import Facts, facts_of
+from dlmreason.policies.facts import Facts, facts_of, require_no_judge
 from dlmreason.policies.respond import filled, level, log_probs, unjudged
 from dlmreason.policies.scores import entropy, mean_over
 
@@ -23,10 +24,10 @@ def _blank(canvas: Canvas, reading: Reading) -> Tensor:
 
 
 def _settle(canvas: Canvas, reading: Reading, move: Move) -> Move:
-    """The move that fills all by argmax and ends; judged only where the inner move was judged for this very answer."""
+    """The move that fills all by argmax and ends."""
     answer = filled(canvas, reading, reading.of.tokens)
-    score = torch.where((answer == move.answer).all(-1), move.score, unjudged(answer))
-    return move._replace(tokens=answer, answer=answer, score=score, wake=torch.full_like(move.wake, NEVER))
+    settled = torch.full_like(move.wake, NEVER)
+    return move._replace(tokens=answer, answer=answer, score=unjudged(answer), wake=settled)
 
 
 class _Fixed(NamedTuple):
@@ -49,6 +50,7 @@ class FixedPoint:
     entropy: float = 0.005
 
     def __post_init__(self) -> None:
+        require_no_judge(self.inner, "FixedPoint", "settles on what the model says last, not on the best-judged answer")
         if self.patience < 1:
             raise ValueError(f"patience={self.patience}: nothing is still before 1 further reading")
         if not self.entropy >= 0:
@@ -94,6 +96,7 @@ class Prophet:
     bars: tuple[float, ...] = (7.5, 5.0, 2.5)
 
     def __post_init__(self) -> None:
+        require_no_judge(self.inner, "Prophet", "settles on what the model says last, not on the best-judged answer")
         if not self.bars or not all(bar >= 0 for bar in self.bars):
             raise ValueError(f"bars={self.bars}: give a gap of 0 or more for each part of the way, at least one")
 

@@ -26,7 +26,7 @@ class Facts:
         if twice:
             raise ValueError(
                 f"noise stream {twice[0]!r} is drawn twice in one pass, so two choices would share their randomness: "
-                "give one of the two wrappers another `stream`"
+                "give one of the two wrappers another `stream` if it takes one, or leave one out"
             )
 
     def __or__(self, other: "Facts") -> "Facts":

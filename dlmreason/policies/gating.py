@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dlmreason.canvas import NEVER, Ask, Canvas, Clock, Memory, Move, Noise, Policy, Reading, Score, choose
 from dlmreason.policies.facts import Facts, facts_of, needs_of, require_anytime
-from dlmreason.policies.respond import level, next_pass, unjudged
+from dlmreason.policies.respond import filled, level, next_pass, unjudged
 
 _FIRST, _WEIGHED, _SECOND = 0, 1, 2
 
@@ -27,7 +27,7 @@ class _Gate(NamedTuple):
 @dataclass(frozen=True)
 class Gate:
     """Decode by `first`; where its answer scores `bar` or more settle on it, else let `second` begin from blanks
-    [always-on revision can harm: Blackboard Intelligence].
+    [confidence-triggered search: Blackboard Intelligence, Alg. 1].
 
     passes: the total of `first`, which is weighed when they are spent or it settles; reading its answer takes one pass
     more.  score: what that reading says of the answer, such as `mean_log_quality`.  bar: in its units.  `second` has a
@@ -90,7 +90,9 @@ class Gate:
         return choose(over, shown, move)._replace(memory=after)
 
     def _weigh(self, canvas: Canvas, reading: Reading, memory: _Gate, noise: Noise) -> Move:
-        answer = memory.answer
+        answer = filled(
+            canvas, reading, memory.answer
+        )  # a score never meets a blank, in rows that are elsewhere neither
         score = self.score(canvas, reading, answer)
         blank = canvas._replace(tokens=torch.where(canvas.editable, canvas.mask_id, canvas.tokens))
         start = torch.full_like(memory.index, -1)

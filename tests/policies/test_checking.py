@@ -19,6 +19,7 @@ from dlmreason.policies.scores import confidence, left_to_right
 from dlmreason.policies.wrappers import Episodes, KeepBest, Restart
 from dlmreason.sampling.denoise import Sampler
 from tests.policies.hand import MASK, Scripted, canvas, reading
+from tests.policies.laws import answer_law, total_variation
 from tests.toys import JOINT, Oracle, ToySudoku, blank_rows, random_joint, sudoku_rows
 
 JOINTS = {"two": JOINT, "three": random_joint(3, 3)}
@@ -140,6 +141,11 @@ def test_what_is_written_greedily_is_the_same_with_its_judge() -> None:
     ):
         assert torch.equal(bare.answer, judged.answer) and torch.equal(bare.events, judged.events)
         assert int(judged.nfe) == int(bare.nfe) + 5
+
+
+def test_a_judge_leaves_the_law_of_what_is_drawn() -> None:
+    law = answer_law(CrossChecked(Ordered(confidence, 1, 1.0), 2), Oracle(JOINT), 4)
+    assert total_variation(law, JOINT) == pytest.approx(0, abs=1e-12)
 
 
 def test_restarts_and_the_best_by_pseudo_likelihood_find_its_mode() -> None:

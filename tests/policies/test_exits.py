@@ -12,7 +12,8 @@ from dlmreason.policies.doubt import Doubt, LowestQuality
 from dlmreason.policies.exits import FixedPoint, Prophet
 from dlmreason.policies.ordered import Ordered
 from dlmreason.policies.respond import moved, opening
-from dlmreason.policies.scores import confidence
+from dlmreason.policies.scores import confidence, mean_log_max
+from dlmreason.policies.wrappers import Judged, KeepBest
 from dlmreason.sampling.denoise import Sampler
 from tests.policies.hand import MASK, Scripted, canvas, clock, reading
 from tests.toys import ToySudoku, sudoku_rows
@@ -63,7 +64,7 @@ def test_it_settles_after_so_many_further_readings_alike(patience: int) -> None:
     moves = exits(FixedPoint(Waits(), patience, 0.1), HALF, said)
     assert settled(moves) == [index > patience for index in range(6)]
     assert moves[-1].tokens.tolist() == moves[-1].answer.tolist() == [[0, 1, 2]]
-    assert float(moves[-1].score) == -1  # the inner policy judged just this answer
+    assert float(moves[-1].score) == -math.inf  # nobody has read it yet
 
 
 def test_a_reading_of_something_else_begins_the_count_anew() -> None:
@@ -138,6 +139,9 @@ def test_an_exit_costs_fewer_passes_and_leaves_no_blank(wrap: Any) -> None:
         assert torch.equal(state.answer[~state.rows.editable], state.rows.tokens[~state.rows.editable])
 
 
+BEST = KeepBest(Judged(Ordered(confidence, 1), mean_log_max))
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [
@@ -146,9 +150,12 @@ def test_an_exit_costs_fewer_passes_and_leaves_no_blank(wrap: Any) -> None:
         (lambda: FixedPoint(Waits(), 1, math.nan), "entropy=nan"),
         (lambda: Prophet(Waits(), ()), r"bars=\(\): .* at least one"),
         (lambda: Prophet(Waits(), (1.0, -1.0)), "a gap of 0 or more"),
+        (lambda: Prophet(BEST), r"Prophet settles .*put the judge outside it, Judged\(Prophet\(policy\), score\)"),
+        (lambda: FixedPoint(BEST), "FixedPoint settles .*put the judge outside it"),
     ],
 )
 def test_settings_that_mean_nothing_are_refused(make: Any, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         make()
+    assert KeepBest(Judged(Prophet(Ordered(confidence, 1)), mean_log_max)).anytime
     assert not FixedPoint(Ordered(confidence)).anytime and Prophet(Ordered(confidence, 1)).anytime

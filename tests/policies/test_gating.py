@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from dlmreason.canvas import NEVER, Canvas, Clock, Memory, Move, Noise, Reading
 from dlmreason.diffusion.schedules import Linear
@@ -18,7 +19,8 @@ from dlmreason.policies.respond import moved, opening
 from dlmreason.policies.scores import confidence, left_to_right, mean_log_max, mean_log_quality
 from dlmreason.policies.wrappers import Episodes, KeepBest
 from dlmreason.sampling.denoise import Sampler, State
-from tests.toys import ToySudoku, is_valid, sudoku_rows
+from tests.policies.laws import answer_law, total_variation
+from tests.toys import JOINT, Oracle, ToySudoku, is_valid, sudoku_rows
 
 GREEDY = Ordered(confidence, 4, 1.0)
 SLOW = Doubt(LowestQuality(4), Ordered(confidence, 2, 1.0))
@@ -65,6 +67,21 @@ def test_the_answer_weighed_is_heard_once_and_stands_until_the_second_speaks() -
     assert torch.equal(state.answers[0, 1], state.answers[0, 0])
     (kept,) = ends(KeepBest(Gate(Ordered(confidence, 16, 1.0), SLOW, mean_log_quality, math.inf, 9)), rows=1)
     assert torch.equal(kept.answers[0, 5], state.answers[0, 0])
+
+
+@pytest.mark.parametrize("bar", [-math.inf, math.log(0.2), math.log(0.4), math.inf])
+def test_the_law_is_that_of_the_first_where_it_is_trusted_and_of_the_second_elsewhere(bar: float) -> None:
+    """Both draw one token a pass, so both have the law of the joint itself; the score is what the joint says."""
+
+    def log_joint(canvas: Canvas, reading: Reading, answer: Tensor) -> Tensor:
+        return torch.stack([JOINT[tuple(row)].log() for row in answer.tolist()])
+
+    drawn = Ordered(confidence, 1, 1.0)
+    law = answer_law(Gate(drawn, drawn, log_joint, bar, 2), Oracle(JOINT), 5)
+    trusted = JOINT.log() >= bar
+    mixed = torch.where(trusted, JOINT, 0.0) + (1 - JOINT[trusted].sum()) * JOINT
+    assert total_variation(law, mixed) == pytest.approx(0, abs=1e-12)
+    assert (total_variation(law, JOINT) > 0.01) == (0 < int(trusted.sum()) < 4)
 
 
 @dataclass(frozen=True)
