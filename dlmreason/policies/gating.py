@@ -34,8 +34,8 @@ class Gate:
     clock of its own, from the pass at which it began.
 
     The answer weighed carries its score once and stands until `second` says something. A `KeepBest` around both
-    compares scores of the two: judge them alike. Whether the gate opened is in the record: a row that settled within
-    `passes` + 1 was not handed over.
+    compares scores of the two: judge them alike. A row that was handed over says so in its record: all that `first`
+    wrote is taken back at once.
     """
 
     first: Policy

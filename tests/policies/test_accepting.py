@@ -124,9 +124,10 @@ def test_the_chance_is_that_of_the_loss_in_units_of_the_temperature(temperature:
 
 
 def test_nothing_is_decided_where_nothing_was_judged() -> None:
-    noise = Scripted()
-    walked(Accept(Told((-1.0, -math.inf)), 1.0), 2, _Fair(noise))
-    assert float(noise.chances) == 0
+    for scores in ((-1.0, -math.inf), (-math.inf,)):
+        noise = Scripted()
+        walked(Accept(Told(scores), 1.0), len(scores), _Fair(noise))
+        assert float(noise.chances) == 0
 
 
 class Carrying(ToySudoku):

@@ -15,8 +15,8 @@ from dlmreason.policies.doubt import AtRandom, Doubt
 from dlmreason.policies.gibbs import Gibbs
 from dlmreason.policies.ordered import Ordered
 from dlmreason.policies.respond import moved, opening
-from dlmreason.policies.scores import confidence, left_to_right
-from dlmreason.policies.wrappers import Episodes, KeepBest, Restart
+from dlmreason.policies.scores import confidence, left_to_right, mean_log_max
+from dlmreason.policies.wrappers import Episodes, Judged, KeepBest, Restart
 from dlmreason.sampling.denoise import Sampler
 from tests.policies.hand import MASK, Scripted, canvas, reading
 from tests.policies.laws import answer_law, total_variation
@@ -127,9 +127,24 @@ def test_every_row_is_asked_about_its_own_open_positions() -> None:
     assert judged == [[False, False], [True, False], [False, False], [True, True]]
 
 
-def test_outside_each_judgement_is_heard_once() -> None:
-    moves = walked(CrossChecked(Stays(), 3), Oracle(JOINTS["three"]), canvas([[0, 1, 2]]), 16)
+@pytest.mark.parametrize("inner", [Stays(), Judged(Stays(), mean_log_max)], ids=["unjudged", "judged by another"])
+def test_outside_each_judgement_is_heard_once(inner: Policy) -> None:
+    moves = walked(CrossChecked(inner, 3), Oracle(JOINTS["three"]), canvas([[0, 1, 2]]), 16)
     assert [index for index, move in enumerate(moves) if move.score > -math.inf] == [3, 7, 11, 15]
+
+
+@dataclass(frozen=True)
+class SaysWhatStands(Stays):
+    """Its answer is the canvas, blanks and all."""
+
+    def __call__(self, canvas: Canvas, reading: Reading, clock: Clock, memory: Memory, noise: Noise) -> Move:
+        return super().__call__(canvas, reading, clock, memory, noise)._replace(answer=canvas.tokens)
+
+
+@pytest.mark.parametrize("inner", [Stays(), SaysWhatStands()])
+def test_only_an_answer_that_stands_whole_is_asked_about(inner: Policy) -> None:
+    moves = walked(CrossChecked(inner, 3), Oracle(JOINTS["three"]), canvas([[0, MASK, 2]]), 5)
+    assert all(move.ask.tokens.tolist() == [[0, MASK, 2]] and move.score == -math.inf for move in moves)
 
 
 def test_what_is_written_greedily_is_the_same_with_its_judge() -> None:

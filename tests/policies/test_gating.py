@@ -69,7 +69,7 @@ def test_the_answer_weighed_is_heard_once_and_stands_until_the_second_speaks() -
     assert torch.equal(kept.answers[0, 5], state.answers[0, 0])
 
 
-@pytest.mark.parametrize("bar", [-math.inf, math.log(0.2), math.log(0.4), math.inf])
+@pytest.mark.parametrize("bar", [-math.inf, math.log(0.2), float(JOINT[1, 1].log()), math.inf])
 def test_the_law_is_that_of_the_first_where_it_is_trusted_and_of_the_second_elsewhere(bar: float) -> None:
     """Both draw one token a pass, so both have the law of the joint itself; the score is what the joint says."""
 

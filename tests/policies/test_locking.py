@@ -67,16 +67,16 @@ def test_what_stood_well_for_long_is_never_rewritten(inner: Any) -> None:
 
 @dataclass(frozen=True)
 class RewritesAll:
-    """Leaves the canvas as it is until pass `at`, then rewrites whatever it may."""
+    """Leaves the canvas as it is but at the passes `at`, where it rewrites whatever it may."""
 
-    at: int
+    at: tuple[int, ...]
     anytime = True
 
     def init(self, canvas: Canvas, clock: Clock, noise: Noise) -> Move:
         return opening(canvas)
 
     def __call__(self, canvas: Canvas, reading: Reading, clock: Clock, memory: Memory, noise: Noise) -> Move:
-        now = (clock.index == self.at)[:, None] & canvas.editable
+        now = canvas.editable & (int(clock.index) in self.at)
         return moved(canvas, reading, torch.where(now, (canvas.tokens + 1) % 3, canvas.tokens))
 
 
@@ -84,13 +84,23 @@ class RewritesAll:
 def test_a_lock_closes_after_good_readings_in_a_row(passes: int, rewritten: list[int]) -> None:
     """At the fourth reading four cells were good for 0, 2, 1 and 3 in a row, and what is given stays anyway."""
     full = canvas([[0, 1, 2, 0, 1]], given=(4,))
-    policy, noise = Locked(RewritesAll(3), 0.8, passes), Scripted()
+    policy, noise = Locked(RewritesAll((3,)), 0.8, passes), Scripted()
     move = policy.init(full, clock(-1), noise)
     qualities = ([0.9, 0.1, 0.9, 0.1], [0.9, 0.7, 0.9, 0.8], [0.9, 0.8, 0.1, 0.9], [0.79, 0.9, 0.8, 0.9])
     for index, quality in enumerate(qualities):
         move = policy(full, reading(full, EVEN, [*quality, 0.99]), clock(index), move.memory, noise)
     assert (move.tokens != full.tokens)[0].nonzero()[:, 0].tolist() == rewritten
     assert int(policy.init(full, clock(-1), noise).memory.sure.sum()) == 0  # a restart outside unlocks all
+
+
+def test_a_token_written_anew_has_to_stand_anew() -> None:
+    policy, noise, now = Locked(RewritesAll((1, 3, 6)), 0.8, 3), Scripted(), canvas([[0, 1, 2, 0, 1]])
+    memory, written = policy.init(now, clock(-1), noise).memory, []
+    for index in range(7):
+        move = policy(now, reading(now, EVEN, [0.9] * 5), clock(index), memory, noise)
+        written.append(bool((move.tokens != now.tokens).all()))
+        now, memory = now._replace(tokens=move.tokens), move.memory
+    assert written == [False, True, False, True, False, False, False]
 
 
 def test_a_locked_token_counts_as_written_in_the_level() -> None:
