@@ -94,14 +94,14 @@ def test_the_reply_to_a_probe_is_another_question() -> None:
 @pytest.mark.parametrize(("chance", "last"), [(0.998, True), (0.5, False)])
 def test_between_two_readings_that_count_others_change_nothing(chance: float, last: bool) -> None:
     """Neither is the count lost, nor does a reading without a blank, which is never unsure, end an unsure row."""
-    policy, now = FixedPoint(Waits(), 1, 0.1), canvas([HALF])
+    policy, now = FixedPoint(Waits(), 2, 0.1), canvas([HALF])
     moves, memory = [], policy.init(now, clock(-1), Scripted()).memory
-    for index, read in enumerate((HALF, [0, 1, 2], HALF, [0, 1, 2])):
+    for index, read in enumerate((HALF, HALF, [0, 1, 2], HALF, [0, 1, 2])):
         said = reading(now._replace(tokens=torch.tensor([read])), [sure_of(0, chance)] * 3)
         move = policy(now, said, clock(index), memory, Scripted())
         memory = move.memory
         moves.append(move)
-    assert settled(moves) == [False, False, last, False]
+    assert settled(moves) == [False, False, False, last, False]
 
 
 def gap(size: float) -> list[float]:
