@@ -26,8 +26,13 @@ class Facts:
         if twice:
             raise ValueError(
                 f"noise stream {twice[0]!r} is drawn twice in one pass, so two choices would share their randomness: "
-                "give one of the two wrappers another `stream`"
+                "give one of the two wrappers another `stream` if it takes one, or leave one out"
             )
+
+    def __or__(self, other: "Facts") -> "Facts":
+        """The facts of a policy that is one of two in any pass of a row, so that both may draw from one stream."""
+        both = self + Facts(needs=other.needs, judged=other.judged, revises=other.revises)
+        return both + Facts(streams=tuple(stream for stream in other.streams if stream not in self.streams))
 
     def __add__(self, other: "Facts") -> "Facts":
         """The facts of a policy made of two."""
@@ -72,6 +77,19 @@ def require_judge(policy: Policy, wrapper: str) -> None:
         raise ValueError(
             f"{wrapper} reads scores, but nothing inside it gives any: wrap the policy in Judged(policy, score) first"
         )
+
+
+def require_anytime(policy: Policy, why: str) -> None:
+    """why: what the wrapper does that costs the policy inside passes. Raises: ValueError where it plans for its
+    total."""
+    if not policy.anytime:
+        raise ValueError(f"{why}, so a policy inside that counts passes would miss some: put it in Episodes")
+
+
+def require_no_judge(policy: Policy, wrapper: str, why: str) -> None:
+    """Raises: ValueError where a wrapper would spoil the scores given inside it."""
+    if facts_of(policy).judged:
+        raise ValueError(f"{wrapper} {why}: put the judge outside it, Judged({wrapper}(policy), score)")
 
 
 def check_sound(policy: Policy, *, quality: bool, carry: bool = False) -> None:

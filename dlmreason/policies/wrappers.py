@@ -1,7 +1,8 @@
 """Wrappers around a policy: judge its answers, keep the best one, begin again, certify.
 
 An onion: readings go in, moves come out, and each layer sees only the layer inside it. None of them makes a call of its
-own; one that wants to know something asks it as its row's next pass and holds the inner move meanwhile.
+own; one that wants to know something asks it as its row's next pass and holds the inner move meanwhile. More layers
+stand beside: `accepting`, `checking`, `exits`, `gating`, `locking`, `voting`.
 """
 
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ import torch
 from torch import Tensor
 
 from dlmreason.canvas import NEVER, Ask, Canvas, Clock, Memory, Move, Noise, Policy, Reading, Score, choose
-from dlmreason.policies.facts import Facts, facts_of, needs_of, require_judge
+from dlmreason.policies.facts import Facts, facts_of, needs_of, require_anytime, require_judge
+from dlmreason.policies.patience import Fixed, Patience
 from dlmreason.policies.respond import filled, level, next_pass, unjudged
 
 
@@ -76,25 +78,27 @@ class _Stalled(NamedTuple):
     inner: Memory
     best: Tensor  # [B] float64, best score since the last restart
     stall: Tensor  # [B] int64, judged answers since it was reached
+    wait: Tensor  # [B] int64, judged answers to wait this time
+    rule: Memory  # where in its sequence the patience is
 
 
 @dataclass(frozen=True)
 class Restart:
     """After `patience` judged answers without a better one, erase a share of the tokens and begin again.
 
-    patience: 0 restarts at every judged answer.  share: the chance that an editable token is erased, in (0, 1].
-    stream: the noise it draws from; a bigger restart around this one takes "restart_outer".
+    patience: a rule such as `Luby`, which a bigger restart around this one begins anew; a number waits that long every
+    time, and 0 restarts at every judged answer.  share: the chance that an editable token is erased, in (0, 1].
+    stream: the noise it draws from; the bigger restart takes "restart_outer".
     """
 
     inner: Policy
-    patience: int
+    patience: Patience | int
     share: float = 1.0
     stream: str = "restart"
 
     def __post_init__(self) -> None:
         require_judge(self.inner, "Restart")
-        if self.patience < 0:
-            raise ValueError(f"patience={self.patience}: give the number of judged answers to wait, 0 or more")
+        _ = self._patience  # refuses a number below 0
         if not 0 < self.share <= 1:
             raise ValueError(
                 f"share={self.share} is the chance that a token is erased: give a number above 0 and at most 1"
@@ -109,15 +113,20 @@ class Restart:
     def facts(self) -> Facts:
         return facts_of(self.inner) + Facts(streams=(self.stream,), revises=True)
 
+    @property
+    def _patience(self) -> Patience:
+        return Fixed(self.patience) if isinstance(self.patience, int) else self.patience
+
     def init(self, canvas: Canvas, clock: Clock, noise: Noise) -> Move:
         move = self.inner.init(canvas, clock, noise)
-        return move._replace(memory=_Stalled(move.memory, move.score, torch.zeros_like(move.wake)))
+        stall = torch.zeros_like(move.wake)
+        return move._replace(memory=_Stalled(move.memory, move.score, stall, *self._patience.init(stall)))
 
     def __call__(self, canvas: Canvas, reading: Reading, clock: Clock, memory: _Stalled, noise: Noise) -> Move:
         move = self.inner(canvas, reading, clock, memory.inner, noise)
         judged, better = move.score > -torch.inf, move.score > memory.best
         stall = torch.where(better, 0, memory.stall + judged.long())
-        over = judged & (stall >= self.patience)
+        over = judged & (stall >= memory.wait)
 
         # What the inner policy doubted on this very pass was read and stands; the restart alone decides what goes.
         standing = torch.where(move.tokens == canvas.mask_id, reading.of.tokens, move.tokens)
@@ -126,8 +135,8 @@ class Restart:
         erased = canvas._replace(tokens=torch.where(erase, canvas.mask_id, standing))
         again = self.inner.init(erased, clock, noise)._replace(answer=move.answer, score=move.score)
 
-        kept = _Stalled(move.memory, torch.where(better, move.score, memory.best), stall)
-        fresh = _Stalled(again.memory, unjudged(stall), torch.zeros_like(stall))
+        kept = _Stalled(move.memory, torch.where(better, move.score, memory.best), stall, memory.wait, memory.rule)
+        fresh = _Stalled(again.memory, unjudged(stall), torch.zeros_like(stall), *self._patience(memory.rule))
         return choose(over, again._replace(memory=fresh), move._replace(memory=kept))
 
 
@@ -201,11 +210,7 @@ class Certify:
 
     def __post_init__(self) -> None:
         require_judge(self.inner, "Certify")
-        if not self.inner.anytime:
-            raise ValueError(
-                "Certify holds its row while it tests, so a policy inside that counts passes would miss some: "
-                "put it in Episodes"
-            )
+        require_anytime(self.inner, "Certify holds its row while it tests")
         if self.tests < 1:
             raise ValueError(f"tests={self.tests}: a certificate needs at least 1 test")
         if not 0 < self.share <= 1:

@@ -6,12 +6,18 @@ import pytest
 
 from dlmreason.diffusion.schedules import Linear
 from dlmreason.policies import presets
+from dlmreason.policies.accepting import Accept
+from dlmreason.policies.checking import CrossChecked
 from dlmreason.policies.doubt import AtRandom, Doubt, LowestQuality
+from dlmreason.policies.exits import FixedPoint, Prophet
 from dlmreason.policies.facts import Facts, check_sound, facts_of
+from dlmreason.policies.gating import Gate
 from dlmreason.policies.gibbs import Gibbs
+from dlmreason.policies.locking import Locked
 from dlmreason.policies.ordered import Ordered
 from dlmreason.policies.posterior import Cap, Posterior
 from dlmreason.policies.scores import confidence, mean_log_max, mean_log_quality
+from dlmreason.policies.voting import Vote
 from dlmreason.policies.wrappers import Certify, Episodes, Judged, KeepBest, Restart
 
 REFILL = Ordered(confidence, 2, 0.5)
@@ -25,6 +31,7 @@ JUDGED = Judged(DOUBT, mean_log_quality)
         (KeepBest, "KeepBest"),
         (lambda inner: Restart(inner, 3), "Restart"),
         (lambda inner: Certify(inner, -1.0), "Certify"),
+        (lambda inner: Accept(inner, 1.0), "Accept"),
     ],
 )
 def test_a_reader_of_scores_needs_a_judge_inside(wrapper: Any, name: str) -> None:
@@ -43,8 +50,19 @@ def test_a_stream_is_drawn_once_a_pass() -> None:
     assert facts_of(Restart(inner, 9, stream="restart_outer")).streams.count("restart") == 1
     with pytest.raises(ValueError, match="noise stream 'doubt'"):
         Facts(streams=("token", "doubt", "doubt"))
+    with pytest.raises(ValueError, match="'accept' is drawn twice"):
+        Accept(Restart(Accept(JUDGED, 0.0), 3), 1.0)
     with pytest.raises(ValueError, match="'renoise' is drawn twice"):
         Certify(Certify(JUDGED, -1.0), -1.0)
+
+
+def test_two_that_take_turns_may_draw_from_one_stream() -> None:
+    one, other = Facts(("token", "doubt"), judged=True), Facts(("site", "token"), frozenset({"quality"}), revises=True)
+    both = one | other
+    assert sorted(both.streams) == ["doubt", "site", "token"]
+    assert (both.needs, both.judged, both.revises) == (frozenset({"quality"}), True, True)
+    with pytest.raises(ValueError, match="'site' is drawn twice"):
+        both + Facts(("site",))
 
 
 @pytest.mark.parametrize(
@@ -92,6 +110,13 @@ def test_a_policy_of_ones_own_may_declare_nothing() -> None:
         (Restart(Judged(REFILL, mean_log_max), 0), True, True),
         (Episodes(Posterior(Linear()), 4), True, True),
         (presets.restarts(certify=-1.0), True, True),
+        (Accept(JUDGED, 0.0), True, True),
+        (CrossChecked(REFILL, 3), False, True),
+        (Gate(Ordered(confidence), REFILL, mean_log_max, -1.0, 9), True, True),
+        (Vote(Ordered(confidence)), False, False),
+        (FixedPoint(REFILL), False, True),
+        (Prophet(Posterior(Linear())), False, False),
+        (Locked(DOUBT, 0.9, 3), True, True),
     ],
 )
 def test_who_may_take_a_token_back_and_who_needs_no_total(policy: Any, revises: bool, anytime: bool) -> None:
