@@ -48,6 +48,11 @@ class Model:
     key: str  # equal for equal trainings
 
     @property
+    def blanks(self) -> bool:
+        """Whether it reads canvases with masks; only then can a policy that writes into them use it."""
+        return getattr(self.objective, "blanks", True)
+
+    @property
     def in_place(self) -> bool | None:
         """Whether the sheets are written into the prompt; None: as the task has it."""
         return None if self.kind == "diffusion" else False
@@ -213,16 +218,31 @@ def policies_of(settings: Mapping[str, Any]) -> dict[str, Policy | None]:
         if arm["kind"] == "autoregressive":
             policies[name] = None
             continue
-        policies[name] = policy_of(arm["policy"], f"arms.{name}.policy", settings["trusted"], quality=model["quality"])
+        policies[name] = policy_of(
+            arm["policy"],
+            f"arms.{name}.policy",
+            settings["trusted"],
+            quality=model["quality"],
+            masks=_reads_blanks(model, f"models.{arm['model']}.objective", settings["trusted"]),
+        )
     return policies
 
 
-def policy_of(given: Mapping[str, Any], key: str, trusted: Sequence[str] = (), *, quality: bool) -> Policy:
-    """A policy; its `name` is for people. quality: its network has a quality head. Raises: BadInput."""
+def _reads_blanks(model: Mapping[str, Any], key: str, trusted: Sequence[str]) -> bool:
+    """Whether a model of the settings reads masks: as its checkpoint says, or its objective."""
+    if "blanks" in model:
+        return model["blanks"]
+    return getattr(launch.instantiate(model["objective"], key, trusted), "blanks", True)
+
+
+def policy_of(
+    given: Mapping[str, Any], key: str, trusted: Sequence[str] = (), *, quality: bool, masks: bool = True
+) -> Policy:
+    """A policy; its `name` is for people. quality, masks: what its network has, see `check_sound`. Raises: BadInput."""
     config = {name: value for name, value in given.items() if name != "name"}
     policy: Policy = launch.instantiate(config, key, trusted)
     with launch.refused(key, ValueError):
-        check_sound(policy, quality=quality)
+        check_sound(policy, quality=quality, masks=masks)
     return policy
 
 
@@ -248,6 +268,7 @@ class Trained:
     network: Transformer
     weights: str  # SHA-256
     learning: Mapping[str, float]  # validation accuracy at "half" and "full" training, as far as it was measured
+    blanks: bool = True  # whether it was trained on canvases with masks
 
 
 def loaded(folder: Path) -> tuple[Trained, dict[str, Any]]:
@@ -258,7 +279,8 @@ def loaded(folder: Path) -> tuple[Trained, dict[str, Any]]:
     network, about = load(folder)
     extra = about["extra"]
     weights = about["sha256"][WEIGHTS]
-    return Trained(extra["name"], extra["kind"], extra["thought"], network, weights, extra["learning"]), about
+    blanks = extra.get("blanks", True)  # not there in checkpoints of before uniform noise
+    return Trained(extra["name"], extra["kind"], extra["thought"], network, weights, extra["learning"], blanks), about
 
 
 def arm_of(

@@ -130,7 +130,8 @@ def main(settings: launch.Settings) -> int:
 
     with launch.refused("checkpoint", ValueError):
         solver = load(settings["checkpoint"])
-    policy = policy_of(settings["policy"], "policy", quality=solver.trained.network.shape.quality)
+    trained = solver.trained
+    policy = policy_of(settings["policy"], "policy", quality=trained.network.shape.quality, masks=trained.blanks)
     with launch.refused("puzzle", ValueError):
         solution = solver.solve(
             str(settings["puzzle"]), settings["budget"]["passes"], policy, settings["seed"], sys.stdout

@@ -41,6 +41,7 @@ def trained(model: Any, task: Any, settings: Mapping[str, Any], folder: Path, lo
             "name": model.name,
             "kind": model.kind,
             "thought": model.thought,
+            "blanks": model.blanks,
             "updates": model.updates,
             "training_flops": model.flops(),
             "seconds": fitted.seconds,
@@ -140,7 +141,8 @@ def sheets_of(model: Any, task: Any, split: str) -> Any:
 def validation(model: Any, task: Any, settings: Mapping[str, Any]) -> Callable[[Any, int], dict[str, float]]:
     """A `validate` for `fit`: accuracy on the validation split, and whether the quality head tells right from wrong.
 
-    The diffusion model answers by confidence, one token a pass; the autoregressive one greedily.
+    The diffusion model answers by confidence, one token a pass, unless it knows no masks to write into; the
+    autoregressive one greedily.
     """
     from dlmreason.evaluation.autoregressive import AutoregressiveArm
     from dlmreason.evaluation.diffusion import DiffusionArm
@@ -154,6 +156,8 @@ def validation(model: Any, task: Any, settings: Mapping[str, Any]) -> Callable[[
     budget = settings["budget"]
 
     def measure(network: Any, update: int) -> dict[str, float]:
+        if model.kind == "diffusion" and not model.blanks:
+            return held_out(network, update)
         device = next(network.parameters()).device
         if model.kind == "diffusion":
             mask_id, passes = task.vocabulary(False).mask_id, task.length(in_place=task.in_place, thought=False)

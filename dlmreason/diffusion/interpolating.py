@@ -56,6 +56,12 @@ class InterpolatingDiffusion:
             )
 
     @property
+    def blanks(self) -> bool:
+        """Whether its network reads canvases with masks; under uniform noise alone it never sees one."""
+        middle = torch.full((1,), 0.5, dtype=torch.float64)
+        return bool(self.corruption.shares(middle).mask > 0)
+
+    @property
     def forwards(self) -> Forwards:
         return Forwards(trained=1, untrained=0)
 

@@ -73,6 +73,11 @@ class Objective(Protocol):
     """A loss over any network."""
 
     @property
+    def blanks(self) -> bool:
+        """Whether its network reads canvases with positions that are not written yet."""
+        ...
+
+    @property
     def forwards(self) -> Forwards: ...
 
     def __call__(self, network: Network, batch: Batch, generator: torch.Generator) -> Loss: ...
@@ -80,11 +85,6 @@ class Objective(Protocol):
 
 class Guessing(Objective, Protocol):
     """An objective whose network can also be asked what it would have written."""
-
-    @property
-    def blanks(self) -> bool:
-        """Whether its network reads canvases with positions that are not written yet."""
-        ...
 
     def guess(self, network: Network, batch: Batch, hidden: Tensor) -> Tensor:
         """The logits [B, L, V] by which the network would write the `hidden` [B, L] positions, the rest being right."""
@@ -182,6 +182,11 @@ class Staged:
                 "lower one and raise another"
             )
         object.__setattr__(self, "stages", stages)
+
+    @property
+    def blanks(self) -> bool:
+        """Whether the network reads unwritten positions in the end."""
+        return self.stages[-1][1].blanks
 
     def at(self, update: int, updates: int) -> Objective:
         """The objective of update `update` (0 is the first) of `updates`."""

@@ -54,6 +54,10 @@ class Quality:
             )
 
     @property
+    def blanks(self) -> bool:
+        return self.inner.blanks
+
+    @property
     def forwards(self) -> Forwards:
         inner = self.inner.forwards
         return Forwards(trained=inner.trained + 1, untrained=inner.untrained + 1)

@@ -35,7 +35,7 @@ class Confident:
 
     @property
     def facts(self) -> Facts:
-        return Facts(streams=("token", "change"), revises=self.plan.sigma is not never)
+        return Facts(streams=("token", "change"), needs=frozenset({"masks"}), revises=self.plan.sigma is not never)
 
     def init(self, canvas: Canvas, clock: Clock, noise: Noise) -> Move:
         assert clock.total is not None, "a policy that is not anytime is given the total"

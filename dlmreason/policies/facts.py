@@ -12,9 +12,19 @@ from dlmreason.canvas import Policy
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
+NEEDS = {
+    "quality": "with a quality head: train it with a quality objective, or choose a policy that needs none, such as "
+    "confidence or ancestral",
+    "carry": "that hands a state from pass to pass: choose a policy that carries nothing",
+    "masks": "that was trained on canvases with masks, where this one has only seen text: train it with an objective "
+    "whose noise has masks, such as masked, mgdm or gidd",
+}
+"""What a policy may ask of a network, and what to do where it has none."""
+
+
 @dataclass(frozen=True)
 class Facts:
-    """streams: noise streams drawn in one pass.  needs: of "quality", "carry".  judged: its moves carry a score."""
+    """streams: noise streams drawn in one pass.  needs: of NEEDS.  judged: its moves carry a score."""
 
     streams: tuple[str, ...] = ()
     needs: frozenset[str] = frozenset()
@@ -52,7 +62,7 @@ class Declared(Policy, Protocol):
 
 
 def needs(*what: str) -> Callable[[Function], Function]:
-    """Mark a score function with what it reads, of "quality", "carry"."""
+    """Mark a score function with what it reads, of NEEDS."""
 
     def mark(function: Function) -> Function:
         function.needs = frozenset(what)  # type: ignore[attr-defined]
@@ -92,15 +102,13 @@ def require_no_judge(policy: Policy, wrapper: str, why: str) -> None:
         raise ValueError(f"{wrapper} {why}: put the judge outside it, Judged({wrapper}(policy), score)")
 
 
-def check_sound(policy: Policy, *, quality: bool, carry: bool = False) -> None:
+def check_sound(policy: Policy, *, quality: bool, carry: bool = False, masks: bool = True) -> None:
     """Raises: ValueError where the policy needs what the network does not have.
 
-    quality: the network has a quality head.  carry: it hands a state from pass to pass.
+    quality: the network has a quality head.  carry: it hands a state from pass to pass.  masks: it was trained on
+    canvases with masks; one of uniform noise alone never saw any.
     """
-    missing = facts_of(policy).needs - {name for name, there in (("quality", quality), ("carry", carry)) if there}
-    if missing:
-        what = sorted(missing)[0]
-        raise ValueError(
-            f"the policy needs a network with {what}, and this one has none: train it with the {what} objective, "
-            "or choose a policy that needs none, such as confidence or ancestral"
-        )
+    there = {"quality": quality, "carry": carry, "masks": masks}
+    for what in sorted(facts_of(policy).needs):
+        if not there[what]:
+            raise ValueError(f"the policy needs a network {NEEDS[what]}")

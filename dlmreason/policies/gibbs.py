@@ -38,7 +38,7 @@ class Gibbs:
 
     @property
     def facts(self) -> Facts:
-        return Facts(streams=("token", "site"), revises=True)
+        return Facts(streams=("token", "site"), needs=frozenset({"masks"}), revises=True)
 
     def init(self, canvas: Canvas, clock: Clock, noise: Noise) -> Move:
         move = opening(canvas)

@@ -56,7 +56,7 @@ class Metropolis:
 
     @property
     def facts(self) -> Facts:
-        return Facts(streams=("token", "site", "accept"), revises=True)
+        return Facts(streams=("token", "site", "accept"), needs=frozenset({"masks"}), revises=True)
 
     def init(self, canvas: Canvas, clock: Clock, noise: Noise) -> Move:
         trial = self._trial(canvas, canvas.tokens, random_order(canvas, noise))

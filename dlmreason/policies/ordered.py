@@ -114,7 +114,7 @@ class Ordered:
 
     @property
     def facts(self) -> Facts:
-        return Facts(token_stream(self.temperature) + self.rank.streams, needs_of(self.score))
+        return Facts(token_stream(self.temperature) + self.rank.streams, needs_of(self.score) | {"masks"})
 
     def init(self, canvas: Canvas, clock: Clock, noise: Noise) -> Move:
         return opening(canvas)._replace(wake=settled_where(~canvas.masked.any(-1)))

@@ -53,7 +53,8 @@ class Planned:
 
     @property
     def facts(self) -> Facts:
-        return Facts(token_stream(self.temperature) + self.rank.streams, needs_of(self.score), revises=True)
+        needs = needs_of(self.score) | {"masks"}
+        return Facts(token_stream(self.temperature) + self.rank.streams, needs, revises=True)
 
     def init(self, canvas: Canvas, clock: Clock, noise: Noise) -> Move:
         return opening(canvas)

@@ -47,7 +47,7 @@ class Posterior:
 
     @property
     def facts(self) -> Facts:
-        return Facts(streams=("token", "due", "due_again"), revises=self.sigma is not never)
+        return Facts(streams=("token", "due", "due_again"), needs=frozenset({"masks"}), revises=self.sigma is not never)
 
     def time(self, index: Tensor, total: int) -> Tensor:
         """t before pass `index` [...] int64 of `total`, float64: 1 before the first, 0 after the last."""

@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 import dlmreason
+from dlmreason import launch
 from dlmreason.analysis.records import Record, read
+from dlmreason.launch_config import Tree
 from dlmreason.solve import Solution
 from tests.entry_points.tiny import GRAPH, MACHINE, NETWORK, TRAINER, content, copy, experiment, records, start, weights
 
@@ -52,6 +54,28 @@ def test_evaluate_alone_answers_as_in_the_experiment(model: str, finished: Path,
     else:  # with no diffusion model near, the unit of the ladder is a pass of its own network, which is the same size
         assert answers(tmp_path / "alone").keys() == answers(finished).keys()
     assert (tmp_path / "alone" / "report.html").exists()
+
+
+@pytest.mark.parametrize("policy", Tree(launch.conf_folder(), "experiment").options("policy"))
+def test_every_policy_answers_over_a_trained_network(policy: str, sudoku: Path, tmp_path: Path) -> None:
+    argv = (f"checkpoint={sudoku / 'models' / 'diffusion'}", f"policy={policy}", f"output={tmp_path / 'out'}")
+    assert start("evaluate", *argv, *MACHINE, "budget=tiny", "budget.examples=2", "budget.passes=20") == 0
+    found = read(tmp_path / "out" / "records.jsonl", Record).items
+    last = [record for record in found if record.rung == 20 and record.arm == policy]
+    assert len(last) == 2 and all(0 < record.nfe <= 20 and "<mask>" not in record.answer for record in last)
+    assert all(record.events["written"] + record.events["doubted"] for record in last)
+
+
+@pytest.mark.parametrize("objective", ["nelbo", "mgdm", "llada", "gidd", "gidd_nelbo", "udlm"])
+def test_every_objective_trains(objective: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = (*NETWORK, *GRAPH, *TRAINER, *MACHINE, "budget=tiny", f"objective@model.objective={objective}")
+    assert start("train", *argv, "model.updates=4", f"output={tmp_path / 'out'}") == 0
+    measured = "at full training" in capsys.readouterr().err
+    assert measured == (objective != "udlm"), "no policy writes for a network that knows no masks"
+    if objective == "udlm":
+        checkpoint = f"checkpoint={tmp_path / 'out' / 'models' / 'diffusion'}"
+        assert start("evaluate", checkpoint, *MACHINE, "budget=tiny", f"output={tmp_path / 'answers'}") == 2
+        assert "only seen text" in capsys.readouterr().err and not (tmp_path / "answers").exists()
 
 
 def test_evaluate_reads_a_file_and_counts_what_it_leaves_out(

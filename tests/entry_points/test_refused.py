@@ -35,6 +35,11 @@ GOOD = "1.34341.2.4343.1,1234341221434321\n", "12.434122143432.,1234341221434321
         ("experiment", (*TINY, "arms.answer.model=oracle"), ["arms.answer.model=oracle", "diffusion, answer, thought"]),
         ("experiment", (*TINY, "arms.answer.model=diffusion"), ["arms.answer.kind=autoregressive", "diffusion"]),
         ("experiment", (*TINY, "models.diffusion.quality=false"), ["arms.change_of_mind.policy", "quality"]),
+        (
+            "experiment",
+            (*TINY, "objective@models.diffusion.objective=udlm"),
+            ["arms.confidence.policy", "only seen text", "masked, mgdm or gidd"],
+        ),
         ("experiment", (*TINY, "arms.restarts.policy.count=0"), ["arms.restarts.policy", "count=0", "1 or more"]),
         ("experiment", (*TINY, "arms.change_of_mind.policy.share=1.5"), ["arms.change_of_mind.policy", "share=1.5"]),
         ("experiment", (*TINY, "trainer.ema=1"), ["trainer.ema=1", "below 1"]),

@@ -8,14 +8,17 @@ from dlmreason.diffusion.schedules import Linear
 from dlmreason.policies import presets
 from dlmreason.policies.accepting import Accept
 from dlmreason.policies.checking import CrossChecked
+from dlmreason.policies.confident import Confident
 from dlmreason.policies.doubt import AtRandom, Doubt, LowestQuality
 from dlmreason.policies.exits import FixedPoint, Prophet
 from dlmreason.policies.facts import Facts, check_sound, facts_of
 from dlmreason.policies.gating import Gate
 from dlmreason.policies.gibbs import Gibbs
 from dlmreason.policies.locking import Locked
+from dlmreason.policies.metropolis import Metropolis
 from dlmreason.policies.ordered import Ordered
 from dlmreason.policies.posterior import Cap, Posterior
+from dlmreason.policies.published import p2
 from dlmreason.policies.scores import confidence, mean_log_max, mean_log_quality
 from dlmreason.policies.voting import Vote
 from dlmreason.policies.wrappers import Certify, Episodes, Judged, KeepBest, Restart
@@ -69,7 +72,7 @@ def test_two_that_take_turns_may_draw_from_one_stream() -> None:
     "policy", [DOUBT, JUDGED, KeepBest(Restart(JUDGED, 2)), presets.change_of_mind(), presets.restarts()]
 )
 def test_a_policy_that_reads_quality_needs_the_head(policy: Any) -> None:
-    with pytest.raises(ValueError, match="the policy needs a network with quality"):
+    with pytest.raises(ValueError, match="the policy needs a network with a quality head"):
         check_sound(policy, quality=False)
     check_sound(policy, quality=True)
 
@@ -86,9 +89,26 @@ def test_a_policy_that_needs_a_carry_is_refused_without_one() -> None:
     class Carried:
         facts = Facts(needs=frozenset({"carry"}))
 
-    with pytest.raises(ValueError, match="network with carry"):
+    with pytest.raises(ValueError, match="network that hands a state from pass to pass"):
         check_sound(Carried(), quality=True)  # type: ignore[arg-type]
     check_sound(Carried(), quality=True, carry=True)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        Ordered(confidence),
+        Posterior(Linear()),
+        Gibbs(),
+        Metropolis(2),
+        Confident(Posterior(Linear())),
+        p2(),
+        presets.restarts(),
+    ],
+)
+def test_a_policy_that_writes_into_masks_needs_a_network_that_has_seen_some(policy: Any) -> None:
+    with pytest.raises(ValueError, match="trained on canvases with masks, where this one has only seen text"):
+        check_sound(policy, quality=True, masks=False)
 
 
 def test_a_policy_of_ones_own_may_declare_nothing() -> None:
