@@ -90,9 +90,8 @@ class Gate:
         return choose(over, shown, move)._replace(memory=after)
 
     def _weigh(self, canvas: Canvas, reading: Reading, memory: _Gate, noise: Noise) -> Move:
-        answer = filled(
-            canvas, reading, memory.answer
-        )  # a score never meets a blank, in rows that are elsewhere neither
+        # Filled, so that the score never meets a blank, not even in rows that are at another stage.
+        answer = filled(canvas, reading, memory.answer)
         score = self.score(canvas, reading, answer)
         blank = canvas._replace(tokens=torch.where(canvas.editable, canvas.mask_id, canvas.tokens))
         start = torch.full_like(memory.index, -1)
