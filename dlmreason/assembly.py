@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import yaml
@@ -48,9 +48,8 @@ class Model:
     key: str  # equal for equal trainings
 
     @property
-    def blanks(self) -> bool:
-        """Whether it reads canvases with masks; only then can a policy that writes into them use it."""
-        return getattr(self.objective, "blanks", True)
+    def taught(self) -> "Taught":
+        return taught_by(self.objective, self.shape.quality)
 
     @property
     def in_place(self) -> bool | None:
@@ -60,6 +59,18 @@ class Model:
     def flops(self, updates: int | None = None) -> float:
         """FLOPs of the training, the objective's own forwards included."""
         return _training_flops(self.shape, self.objective, self.length, self.trainer, updates or self.updates)
+
+
+class Taught(NamedTuple):
+    """What a network was trained to do that a policy may need."""
+
+    quality: bool  # to say which tokens are right
+    masks: bool  # to read canvases with positions that wait to be written
+
+
+def taught_by(objective: Objective | Staged, head: bool) -> Taught:
+    """head: the network has a quality head. An objective of one's own that says nothing is taken at its best."""
+    return Taught(head and getattr(objective, "judges", True), getattr(objective, "blanks", True))
 
 
 def digest(*parts: Any) -> str:
@@ -215,34 +226,37 @@ def policies_of(settings: Mapping[str, Any]) -> dict[str, Policy | None]:
         model = settings["models"][arm["model"]]
         if arm["kind"] != model["kind"]:
             raise launch.BadInput(f"arms.{name}.kind={arm['kind']}: its model {arm['model']} is {model['kind']}")
+        taught = _taught(model, f"models.{arm['model']}.objective", settings["trusted"])
         if arm["kind"] == "autoregressive":
+            if "quality" in arm["rules"] and not taught.quality:
+                raise launch.BadInput(
+                    f"arms.{name}.rules={arm['rules']} holds quality, and models.{arm['model']} trains no quality "
+                    "head: leave the rule out, or train one with objective next_token and quality=true"
+                )
             policies[name] = None
             continue
         policies[name] = policy_of(
             arm["policy"],
             f"arms.{name}.policy",
             settings["trusted"],
-            quality=model["quality"],
-            masks=_reads_blanks(model, f"models.{arm['model']}.objective", settings["trusted"]),
+            taught,
         )
     return policies
 
 
-def _reads_blanks(model: Mapping[str, Any], key: str, trusted: Sequence[str]) -> bool:
-    """Whether a model of the settings reads masks: as its checkpoint says, or its objective."""
-    if "blanks" in model:
-        return model["blanks"]
-    return getattr(launch.instantiate(model["objective"], key, trusted), "blanks", True)
+def _taught(model: Mapping[str, Any], key: str, trusted: Sequence[str]) -> Taught:
+    """What a model of the settings is taught: as its checkpoint says, or its objective."""
+    if "taught" in model:
+        return Taught(**model["taught"])
+    return taught_by(launch.instantiate(model["objective"], key, trusted), model["quality"])
 
 
-def policy_of(
-    given: Mapping[str, Any], key: str, trusted: Sequence[str] = (), *, quality: bool, masks: bool = True
-) -> Policy:
-    """A policy; its `name` is for people. quality, masks: what its network has, see `check_sound`. Raises: BadInput."""
+def policy_of(given: Mapping[str, Any], key: str, trusted: Sequence[str], taught: Taught) -> Policy:
+    """A policy; its `name` is for people. taught: what its network is. Raises: BadInput."""
     config = {name: value for name, value in given.items() if name != "name"}
     policy: Policy = launch.instantiate(config, key, trusted)
     with launch.refused(key, ValueError):
-        check_sound(policy, quality=quality, masks=masks)
+        check_sound(policy, quality=taught.quality, masks=taught.masks)
     return policy
 
 
@@ -268,7 +282,7 @@ class Trained:
     network: Transformer
     weights: str  # SHA-256
     learning: Mapping[str, float]  # validation accuracy at "half" and "full" training, as far as it was measured
-    blanks: bool = True  # whether it was trained on canvases with masks
+    taught: Taught
 
 
 def loaded(folder: Path) -> tuple[Trained, dict[str, Any]]:
@@ -279,8 +293,9 @@ def loaded(folder: Path) -> tuple[Trained, dict[str, Any]]:
     network, about = load(folder)
     extra = about["extra"]
     weights = about["sha256"][WEIGHTS]
-    blanks = extra.get("blanks", True)  # not there in checkpoints of before uniform noise
-    return Trained(extra["name"], extra["kind"], extra["thought"], network, weights, extra["learning"], blanks), about
+    # Not there in older checkpoints, all of which had masks and trained what head they had.
+    taught = Taught(**extra.get("taught", {"quality": network.shape.quality, "masks": True}))
+    return Trained(extra["name"], extra["kind"], extra["thought"], network, weights, extra["learning"], taught), about
 
 
 def arm_of(

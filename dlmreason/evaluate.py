@@ -110,7 +110,7 @@ def main(settings: launch.Settings) -> int:
     arm |= {"policy": settings["policy"]} if diffusion else {key: settings[key] for key in ("rules", "temperature")}
     settings = settings | {
         "task": asked if "_target_" in asked else about["task"]["settings"] | asked,
-        "models": {made.name: {"kind": made.kind, "quality": made.network.shape.quality, "blanks": made.blanks}},
+        "models": {made.name: {"kind": made.kind, "taught": made.taught._asdict()}},
         "arms": {name: arm},
         "primary": name if diffusion else None,
     }

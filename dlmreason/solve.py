@@ -130,8 +130,7 @@ def main(settings: launch.Settings) -> int:
 
     with launch.refused("checkpoint", ValueError):
         solver = load(settings["checkpoint"])
-    trained = solver.trained
-    policy = policy_of(settings["policy"], "policy", quality=trained.network.shape.quality, masks=trained.blanks)
+    policy = policy_of(settings["policy"], "policy", (), solver.trained.taught)
     with launch.refused("puzzle", ValueError):
         solution = solver.solve(
             str(settings["puzzle"]), settings["budget"]["passes"], policy, settings["seed"], sys.stdout

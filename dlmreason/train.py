@@ -41,7 +41,7 @@ def trained(model: Any, task: Any, settings: Mapping[str, Any], folder: Path, lo
             "name": model.name,
             "kind": model.kind,
             "thought": model.thought,
-            "blanks": model.blanks,
+            "taught": model.taught._asdict(),
             "updates": model.updates,
             "training_flops": model.flops(),
             "seconds": fitted.seconds,
@@ -156,7 +156,7 @@ def validation(model: Any, task: Any, settings: Mapping[str, Any]) -> Callable[[
     budget = settings["budget"]
 
     def measure(network: Any, update: int) -> dict[str, float]:
-        if model.kind == "diffusion" and not model.blanks:
+        if model.kind == "diffusion" and not model.taught.masks:
             return held_out(network, update)
         device = next(network.parameters()).device
         if model.kind == "diffusion":

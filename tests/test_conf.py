@@ -72,7 +72,8 @@ def build_corruption(option: str) -> None:
 
 
 def build_policy(option: str) -> None:
-    policy = assembly.policy_of(composed(f"policy={option}", *SMALL)["policy"], "policy", quality=True)
+    taught = assembly.Taught(quality=True, masks=True)
+    policy = assembly.policy_of(composed(f"policy={option}", *SMALL)["policy"], "policy", (), taught)
     assert isinstance(policy.anytime, bool)
 
 
@@ -88,7 +89,7 @@ def build_arms(settings: Settings) -> None:
     """All arms, over networks with the weights they are born with."""
     task, models, policies = assembly.task_of(settings), build_models(settings), assembly.policies_of(settings)
     trained = {
-        name: assembly.Trained(name, model.kind, model.thought, Transformer(model.shape), name, {})
+        name: assembly.Trained(name, model.kind, model.thought, Transformer(model.shape), name, {}, model.taught)
         for name, model in models.items()
     }
     device = assembly.device_of(settings)

@@ -62,6 +62,10 @@ class InterpolatingDiffusion:
         return bool(self.corruption.shares(middle).mask > 0)
 
     @property
+    def judges(self) -> bool:
+        return False
+
+    @property
     def forwards(self) -> Forwards:
         return Forwards(trained=1, untrained=0)
 

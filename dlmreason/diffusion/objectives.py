@@ -78,6 +78,11 @@ class Objective(Protocol):
         ...
 
     @property
+    def judges(self) -> bool:
+        """Whether it trains the quality head."""
+        ...
+
+    @property
     def forwards(self) -> Forwards: ...
 
     def __call__(self, network: Network, batch: Batch, generator: torch.Generator) -> Loss: ...
@@ -111,6 +116,10 @@ class MaskedDiffusion:
     @property
     def blanks(self) -> bool:
         return True
+
+    @property
+    def judges(self) -> bool:
+        return False
 
     @property
     def forwards(self) -> Forwards:
@@ -152,6 +161,10 @@ class NextToken:
         return False
 
     @property
+    def judges(self) -> bool:
+        return False
+
+    @property
     def forwards(self) -> Forwards:
         return Forwards(trained=1, untrained=0)
 
@@ -187,6 +200,11 @@ class Staged:
     def blanks(self) -> bool:
         """Whether the network reads unwritten positions in the end."""
         return self.stages[-1][1].blanks
+
+    @property
+    def judges(self) -> bool:
+        """Whether the quality head is trained at any time."""
+        return any(objective.judges for _, objective in self.stages)
 
     def at(self, update: int, updates: int) -> Objective:
         """The objective of update `update` (0 is the first) of `updates`."""

@@ -58,6 +58,10 @@ class Quality:
         return self.inner.blanks
 
     @property
+    def judges(self) -> bool:
+        return True
+
+    @property
     def forwards(self) -> Forwards:
         inner = self.inner.forwards
         return Forwards(trained=inner.trained + 1, untrained=inner.untrained + 1)

@@ -40,6 +40,16 @@ GOOD = "1.34341.2.4343.1,1234341221434321\n", "12.434122143432.,1234341221434321
             (*TINY, "objective@models.diffusion.objective=udlm"),
             ["arms.confidence.policy", "only seen text", "masked, mgdm or gidd"],
         ),
+        (
+            "experiment",
+            (*TINY, "objective@models.diffusion.objective=mgdm"),
+            ["arms.change_of_mind.policy", "with a quality head"],
+        ),
+        (
+            "experiment",
+            (*TINY, "objective@models.answer.objective=next_token_plain"),
+            ["arms.answer.rules", "models.answer trains no quality head"],
+        ),
         ("experiment", (*TINY, "arms.restarts.policy.count=0"), ["arms.restarts.policy", "count=0", "1 or more"]),
         ("experiment", (*TINY, "arms.change_of_mind.policy.share=1.5"), ["arms.change_of_mind.policy", "share=1.5"]),
         ("experiment", (*TINY, "trainer.ema=1"), ["trainer.ema=1", "below 1"]),
