@@ -1,9 +1,17 @@
 """Readings written by hand: a policy is a pure function of what it may see, so it needs no network."""
 
+import re
+
 import torch
 from torch import Tensor
 
 from dlmreason.canvas import Ask, Canvas, Clock, Reading, place
+
+
+def named(value: object) -> str:
+    """The id of a test's case: what it is built of, without places in memory, which every worker has its own of."""
+    return re.sub(r" at 0x[0-9a-f]+", "", repr(value))
+
 
 MASK = 3  # three tokens and the mask
 

@@ -22,7 +22,7 @@ from dlmreason.policies.counts import (
 )
 from dlmreason.policies.ordered import Ordered
 from dlmreason.policies.scores import confidence, entropy, left_to_right
-from tests.policies.hand import MASK, Scripted, canvas, clock, reading
+from tests.policies.hand import MASK, Scripted, canvas, clock, named, reading
 from tests.policies.laws import answer_law
 from tests.policies.walk import same_moves
 from tests.toys import Oracle, random_joint
@@ -106,7 +106,7 @@ def test_certain_tokens_are_free_under_a_bound_of_zero() -> None:
     assert move.tokens.tolist() == [[1, MASK, 2, 0, 2]]  # both certain ones, and one more
 
 
-@pytest.mark.parametrize("count", ALL, ids=repr)
+@pytest.mark.parametrize("count", ALL, ids=named)
 @pytest.mark.parametrize("index", [0, 1, 3, 9])
 def test_every_count_writes_at_least_one_blank_of_any_canvas(count: Any, index: int) -> None:
     for tokens in ([MASK, MASK, 2, MASK, MASK], [0, MASK, 2, 1, 1], [0, 1, 2, MASK, MASK]):
@@ -116,7 +116,7 @@ def test_every_count_writes_at_least_one_blank_of_any_canvas(count: Any, index: 
         assert int((move.tokens == MASK).sum()) < tokens.count(MASK)
 
 
-@pytest.mark.parametrize("count", ALL, ids=repr)
+@pytest.mark.parametrize("count", ALL, ids=named)
 def test_a_count_says_whether_it_reads_the_total(count: Any) -> None:
     assert Ordered(confidence, count).anytime == count.anytime == (not isinstance(count, EvenShare | Scheduled))
     if count.anytime:
@@ -147,13 +147,13 @@ def test_plain_settings_and_their_parts_are_one() -> None:
     assert not same_moves(Ordered(confidence, 3, 1.0), Ordered(confidence, Fixed(2), 1.0), 12)
 
 
-@pytest.mark.parametrize("count", [EntropyBounded(math.inf), Threshold(0.0), Factor(1e9)], ids=repr)
+@pytest.mark.parametrize("count", [EntropyBounded(math.inf), Threshold(0.0), Factor(1e9)], ids=named)
 def test_no_bound_writes_all_at_once(count: Any) -> None:
     move = Ordered(confidence, count)(BLANK, SAYS, clock(0), (), Scripted())
     assert move.tokens.tolist() == [[0, 0, 2, 0, 0]] and move.wake.tolist() == [NEVER]
 
 
-@pytest.mark.parametrize("count", [EntropyBounded(0.0), Threshold(1.001), Factor(1e-12)], ids=repr)
+@pytest.mark.parametrize("count", [EntropyBounded(0.0), Threshold(1.001), Factor(1e-12)], ids=named)
 def test_the_tightest_bound_writes_one_a_pass(count: Any) -> None:
     # Where nothing is certain; ToySudoku's last cells are not quite.
     assert same_moves(Ordered(confidence, count, 1.0), Ordered(confidence, 1, 1.0), 12)

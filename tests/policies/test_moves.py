@@ -18,7 +18,7 @@ from dlmreason.policies.published import random_order
 from dlmreason.policies.scores import left_to_right
 from dlmreason.sampling.denoise import Sampler, State
 from dlmreason.sampling.noise import Counter
-from tests.policies.hand import MASK, Scripted, canvas, clock, reading
+from tests.policies.hand import MASK, Scripted, canvas, clock, named, reading
 from tests.policies.laws import Law, answer_law, from_joint, total_variation
 from tests.sampling.test_denoise import pick, run, some_rows
 from tests.toys import JOINT, Oracle, ToySudoku, blank_rows, random_joint, sudoku_rows
@@ -41,7 +41,7 @@ def powered(joint: Tensor, power: float) -> Tensor:
 # Invariance
 
 
-@pytest.mark.parametrize("policy", [Gibbs(), Gibbs(2), Metropolis(1), Metropolis(2)], ids=str)
+@pytest.mark.parametrize("policy", [Gibbs(), Gibbs(2), Metropolis(1), Metropolis(2)], ids=named)
 @pytest.mark.parametrize("passes", [1, 2, 3, 4])
 def test_the_joint_is_invariant_after_any_number_of_passes(policy: Policy, passes: int) -> None:
     """Not only when a block is complete: the canvas keeps its tokens until then."""
@@ -54,7 +54,7 @@ def test_a_block_of_two_in_three_leaves_the_joint_invariant() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("policy", [Gibbs(2), Gibbs(3), Metropolis(2, 0.5), Metropolis(3, 1.5)], ids=str)
+@pytest.mark.parametrize("policy", [Gibbs(2), Gibbs(3), Metropolis(2, 0.5), Metropolis(3, 1.5)], ids=named)
 def test_bigger_blocks_and_longer_walks(policy: Any) -> None:
     target = powered(CUBE, getattr(policy, "power", 1.0))
     assert total_variation(from_joint(policy, Oracle(CUBE), 5, target), target) == pytest.approx(0, abs=1e-12)
@@ -92,12 +92,12 @@ def test_the_proposal_alone_is_the_product_of_the_marginals(monkeypatch: pytest.
 # Mixing
 
 
-@pytest.mark.parametrize("policy", [Gibbs(), Metropolis(1)], ids=str)
+@pytest.mark.parametrize("policy", [Gibbs(), Metropolis(1)], ids=named)
 def test_single_sites_cannot_cross_between_two_far_answers(policy: Policy) -> None:
     assert answer_law(policy, Oracle(APART), 4, torch.tensor([[0, 0]])) == {(0, 0): pytest.approx(1)}
 
 
-@pytest.mark.parametrize(("policy", "passes"), [(Gibbs(2), 2), (Metropolis(2), 6)], ids=str)
+@pytest.mark.parametrize(("policy", "passes"), [(Gibbs(2), 2), (Metropolis(2), 6)], ids=named)
 def test_a_block_of_two_can(policy: Policy, passes: int) -> None:
     law = answer_law(policy, Oracle(APART), passes, torch.tensor([[0, 0]]))
     assert set(law) == {(0, 0), (1, 1)}
@@ -120,7 +120,7 @@ def test_a_canvas_that_the_model_holds_impossible_is_left() -> None:
     assert total_variation(law, torch.outer(joint.sum(1), joint.sum(0))) == pytest.approx(0, abs=1e-12)
 
 
-@pytest.mark.parametrize("policy", [random_order(), Gibbs(), Gibbs(2), Metropolis(2)], ids=str)
+@pytest.mark.parametrize("policy", [random_order(), Gibbs(), Gibbs(2), Metropolis(2)], ids=named)
 @pytest.mark.parametrize("joint", [JOINT, CUBE], ids=["two", "three"])
 def test_from_blanks_the_first_canvas_is_an_exact_sample(policy: Policy, joint: Tensor) -> None:
     law = answer_law(policy, Oracle(joint), joint.dim())
@@ -290,12 +290,12 @@ def thousand(policy: Policy, rungs: tuple[int, ...]) -> bytes:
     return b"|".join(leaf.contiguous().numpy().tobytes() for leaf in leaves)
 
 
-@pytest.mark.parametrize("policy", [Gibbs(2), Metropolis(2)], ids=str)
+@pytest.mark.parametrize("policy", [Gibbs(2), Metropolis(2)], ids=named)
 def test_a_thousand_passes_are_the_first_of_a_hundred_thousand(policy: Policy) -> None:
     assert thousand(policy, (1000,)) == thousand(policy, (1000, 100_000))
 
 
-@pytest.mark.parametrize("policy", [random_order(), Gibbs(3), Metropolis(3)], ids=str)
+@pytest.mark.parametrize("policy", [random_order(), Gibbs(3), Metropolis(3)], ids=named)
 def test_a_row_is_byte_equal_alone_and_in_company(policy: Policy) -> None:
     together, alone = run(policy, some_rows(5)), dict[int, bytes]()
     for row in range(5):
