@@ -39,14 +39,14 @@ def write(folder, name, content):
         ("a.jsonl", '{"Input": " 1+1\\n", "CoT": "count", "output": 2, "id": 7}\n{"puzzle": "2+2", "solution": "4"}'),
         ("a.jsonl", '{"prompt": "1+1", "answer": "count\\n#### 2"}\n{"prompt": "2+2", "thought": null, "answer": "4"}'),
         ("a.jsonl", '{"prompt": "1+1", "thought": "", "answer": "count####2"}\n{"prompt": "2+2", "answer": "####4"}'),
-        ("a.jsonl.gz", gzip.compress(f"{GOOD}\n{NEXT}\n".encode())),
+        ("a.jsonl.gz", gzip.compress(f"{GOOD}\n{NEXT}\n".encode(), mtime=0)),
         ("a.csv", "prompt,thought,answer\n1+1,count,2\n\n2+2,,4\n"),
         ("a.csv", "\r\n Prompt , level,cot,answer\r\n1+1,9,count,2\r\n2+2,9,,4\r\n"),
         ("a.csv", '\ufeff"question","answer"\n"1+1","count\n#### 2"\n2+2,4'),
-        ("a.csv.gz", gzip.compress(b"puzzle,reasoning,solution\n1+1,count,2\n2+2,,4\n")),
+        ("a.csv.gz", gzip.compress(b"puzzle,reasoning,solution\n1+1,count,2\n2+2,,4\n", mtime=0)),
         ("a.tsv", "input\tcot\toutput\n1+1\tcount\t2\n2+2\t\t4\n"),
         ("a.txt", "1+1||count #### 2\n\n2+2||4\n"),
-        ("a.txt.gz", gzip.compress(b"1+1 || count #### 2\r\n2+2|| #### 4\r\n")),
+        ("a.txt.gz", gzip.compress(b"1+1 || count #### 2\r\n2+2|| #### 4\r\n", mtime=0)),
     ],
 )
 def test_all_forms_say_the_same(tmp_path, name, content):
@@ -163,7 +163,7 @@ def test_lines_of_rows_that_take_several(tmp_path):
 UNREADABLE = {
     "empty": ("a.jsonl", b"", 1, "the file is empty"),
     "empty csv": ("a.csv", b"", 1, "the file is empty"),
-    "empty gzip": ("a.txt.gz", gzip.compress(b""), 1, "the file is empty"),
+    "empty gzip": ("a.txt.gz", gzip.compress(b"", mtime=0), 1, "the file is empty"),
     "blank": ("a.jsonl", b"\n \n\n", 1, "the file holds no rows"),
     "a mark alone": ("a.jsonl", b"\xef\xbb\xbf", 1, "the file holds no rows"),
     "header alone": ("a.csv", b"prompt,answer\n\n", 1, "the file holds no rows"),
@@ -187,7 +187,7 @@ UNREADABLE = {
     "UTF-16 without a mark": ("a.csv", "prompt,answer\n1,2".encode("utf-16-le"), 1, "a NUL at character 2"),
     "gzip by another name": (
         "a.jsonl",
-        gzip.compress(GOOD.encode()),
+        gzip.compress(GOOD.encode(), mtime=0),
         1,
         "the file is compressed by gzip: let its name",
     ),
@@ -236,7 +236,7 @@ def test_a_truncated_gzip_gives_what_it_holds_and_says_where_it_ends(tmp_path, c
 
 
 def test_damaged_gzip_is_named(tmp_path):
-    data = bytearray(gzip.compress(f"{GOOD}\n".encode() * 50))
+    data = bytearray(gzip.compress(f"{GOOD}\n".encode() * 50, mtime=0))
     data[-6] ^= 1  # of the checksum
     file = read_rows(write(tmp_path, "a.jsonl.gz", bytes(data)))
     assert "CRC check failed" in file.bad[0].reason and file.bad[0].line == 51
