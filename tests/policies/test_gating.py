@@ -118,9 +118,9 @@ def test_each_policy_counts_its_own_passes() -> None:
 def test_what_they_need_is_needed_and_streams_may_be_shared() -> None:
     gate = Gate(GREEDY, SLOW, mean_log_max, 0.0, 4)
     assert sorted(facts_of(gate).streams) == ["doubt", "token"]
-    with pytest.raises(ValueError, match="network with quality"):
+    with pytest.raises(ValueError, match="network with a quality head"):
         check_sound(gate, quality=False)
-    with pytest.raises(ValueError, match="network with quality"):
+    with pytest.raises(ValueError, match="network with a quality head"):
         check_sound(Gate(GREEDY, GREEDY, mean_log_quality, 0.0, 4), quality=False)
     check_sound(Gate(GREEDY, GREEDY, mean_log_max, 0.0, 4), quality=False)
     assert gate.anytime and facts_of(gate).judged and facts_of(gate).revises

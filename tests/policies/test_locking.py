@@ -131,5 +131,5 @@ def test_the_judge_stands_outside_and_a_restart_unlocks() -> None:
 def test_what_cannot_be_sound_is_refused(make: Any, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         make()
-    with pytest.raises(ValueError, match="network with quality"):
+    with pytest.raises(ValueError, match="network with a quality head"):
         check_sound(Locked(DOUBT, 0.9, 2), quality=False)

@@ -21,7 +21,7 @@ from dlmreason.policies.patience import Luby
 from dlmreason.policies.posterior import Cap, Posterior
 from dlmreason.policies.scores import confidence, mean_log_max, mean_log_quality
 from dlmreason.policies.voting import Vote
-from dlmreason.policies.wrappers import Certify, Episodes, Judged, KeepBest, Restart
+from dlmreason.policies.wrappers import Certify, Judged, KeepBest, Restart
 from dlmreason.sampling.denoise import Rows, Sampler, State
 from tests.toys import ToySudoku, sudoku_rows
 
@@ -112,7 +112,7 @@ def test_a_run_of_64_passes_is_the_first_part_of_one_of_512(name: str) -> None:
         (FixedPoint(DOUBT, 1, 0.0), DOUBT),
         (Prophet(DOUBT, (math.inf,)), DOUBT),
         (Locked(DOUBT, 1.0, 10**9), DOUBT),
-        (CrossChecked(Episodes(Gibbs(), 3), 9), None),
+        (CrossChecked(DOUBT, 9), None),
     ],
     ids=["accept", "luby", "vote", "fixed point", "prophet", "locked", "control"],
 )

@@ -134,7 +134,7 @@ def test_annealed_noise_is_gone_on_the_last_pass_and_even_scores_draw_evenly() -
 
 
 def test_a_block_needs_what_its_score_needs() -> None:
-    assert facts_of(Ordered(Blocks(log_quality, 2), 1)).needs == {"quality"}
+    assert facts_of(Ordered(Blocks(log_quality, 2), 1)).needs == {"masks", "quality"}
     with pytest.raises(ValueError, match="size=0: a block has at least 1 position"):
         Blocks(confidence, 0)
 

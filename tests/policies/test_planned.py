@@ -126,7 +126,9 @@ def test_remedi_ranks_blanks_by_confidence_and_written_tokens_by_the_head() -> N
     says = reading(HALF, CHANCES, [0.9, 0.0, 0.0, 0.3, 0.0])
     assert moved(published.remedi(), says=says).tokens.tolist() == [[1, 1, 2, MASK, 0]]
     assert moved(published.remedi(learned=False), says=says).tokens.tolist() == [[MASK, 1, 2, 0, 0]]
-    assert facts_of(published.remedi()).needs == {"quality"} and not facts_of(published.remedi(False)).needs
+    assert facts_of(published.remedi()).needs == {"masks", "quality"} and facts_of(published.remedi(False)).needs == {
+        "masks"
+    }
 
 
 def test_mgdm_predicts_all_anew_with_noise_that_ends() -> None:
@@ -251,8 +253,8 @@ def test_settings_that_mean_nothing_are_refused(make: Any, says: str) -> None:
 
 
 def test_a_planner_needs_what_its_scores_need() -> None:
-    assert facts_of(Planned(Planner(confidence, log_quality))).needs == {"quality"}
-    assert facts_of(Planned(Weighted(log_quality, 0.5))).needs == {"quality"}
-    assert facts_of(published.prism()).needs == {"quality"}
+    assert facts_of(Planned(Planner(confidence, log_quality))).needs == {"masks", "quality"}
+    assert facts_of(Planned(Weighted(log_quality, 0.5))).needs == {"masks", "quality"}
+    assert facts_of(published.prism()).needs == {"masks", "quality"}
     assert facts_of(Loop(Planned(standing), AtRandom(1))).streams == ("doubt",)
     assert facts_of(published.p2()).revises and not published.p2().anytime
