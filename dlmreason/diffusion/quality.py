@@ -1,56 +1,53 @@
 """Training a network to know which of its own tokens are wrong.
 
-This file decides what canvases the quality head sees: mostly full ones with a few errors that the model itself would
-make, since a head trained on half-masked canvases is exploited as soon as a policy makes a thousand passes with it. It
-serves both arms; what differs, how a model is asked for its own guess, belongs to the inner objective. It knows no
-policy.
+This file decides how the quality head's loss stands beside an inner one, and what canvases it is shown by default:
+mostly full ones with a few errors that the model itself would make, since a head trained on half-masked canvases is
+exploited as soon as a policy makes a thousand passes with it. Other canvases and questions are a `Target`. It serves
+both arms; what differs, how a model is asked for its own guess, belongs to the inner objective. It knows no policy.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import cast
 
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
-from dlmreason.diffusion.corruption import coins
-from dlmreason.diffusion.objectives import Batch, Forwards, Guessing, Loss, Network, Staged
+from dlmreason.diffusion.objectives import Batch, Forwards, Guessing, Loss, Network, Objective, Staged
+from dlmreason.diffusion.targets import OwnErrors, Question, Target
+from dlmreason.diffusion.weightings import PLAIN, Weighting, count
 
 
 @dataclass(frozen=True)
-class Quality:
-    """An inner loss, plus the cross-entropy of "is this token right?" on canvases with own errors.
+class Judging:
+    """An inner loss, plus `weight` times the cross-entropy of what the quality head says to the target's questions.
 
-    A share r = lowest + slope t^2 of the judged positions, t uniform, is written anew from the model's own
-    distribution, and every judged position is asked about. A share `full` of the rows is full canvases. The others,
-    where the inner objective knows a mask, hide a share t instead and fill only a part of it: masks are not asked
-    about.
+    target: of which canvas the head is asked what, and where.  weighting: of the questions, the plain mean over what is
+    asked by default; `NELBO` weighs each by -alpha' / (1 - alpha) at its time and divides by the judged positions.
 
-    Deviation from PRISM [arXiv:2510.01384]: every judged position is scored, not only those just filled, and most
-    canvases are full.
+    Deviation from PRISM [arXiv:2510.01384]: the canvas is masked anew, not that of the inner loss, which costs one
+    more pass without gradient.
     """
 
-    inner: Guessing
+    inner: Objective
+    target: Target = field(default_factory=OwnErrors)
     weight: float = 1.0
-    full: float = 0.75
-    lowest: float = 0.03
-    slope: float = 0.8
+    weighting: Weighting = PLAIN
 
     def __post_init__(self) -> None:
-        if not hasattr(self.inner, "guess"):
+        if self.target.guesses and not hasattr(self.inner, "guess"):
             raise ValueError(
                 f"quality.inner={self.inner!r} cannot be asked what its network would have written: choose "
                 "MaskedDiffusion or NextToken, or train no quality"
             )
+        if self.target.blanks and not self.inner.blanks:
+            raise ValueError(
+                f"quality.target={self.target!r} shows masks, and the network of {self.inner!r} knows none: choose a "
+                "target without, such as OwnErrors, or an inner objective with, such as MaskedDiffusion"
+            )
         if not self.weight > 0:
             raise ValueError(
                 f"quality.weight={self.weight} must be above 0; to train no quality, use the inner objective"
-            )
-        if not 0 <= self.full <= 1:
-            raise ValueError(f"quality.full={self.full} is a share of the rows: give a number from 0 to 1")
-        if not (self.lowest >= 0 and self.slope >= 0 and 0 < self.lowest + self.slope <= 1):
-            raise ValueError(
-                f"quality.lowest={self.lowest} and quality.slope={self.slope} give the share of positions written "
-                "anew, lowest to lowest + slope; both must be at least 0, and their sum above 0 and at most 1"
             )
 
     @property
@@ -64,36 +61,80 @@ class Quality:
     @property
     def forwards(self) -> Forwards:
         inner = self.inner.forwards
-        return Forwards(trained=inner.trained + 1, untrained=inner.untrained + 1)
+        return Forwards(trained=inner.trained + 1, untrained=inner.untrained + self.target.guesses)
 
     def __call__(self, network: Network, batch: Batch, generator: torch.Generator) -> Loss:
         inner = self.inner(network, batch, generator)
-        canvas = self.canvas(network, batch, generator)
-        scored = batch.judged & (canvas != batch.mask_id)
-        right = canvas == batch.tokens
-        quality = asked(network, canvas, batch.features)
-        nats = binary_cross_entropy_with_logits(quality, right.float(), reduction="none")
-        count = scored.sum().clamp(min=1)
-        bce = torch.where(scored, nats, 0.0).sum() / count
-        agrees = (quality > 0) == right
-        metrics = inner.metrics | {
-            "quality_loss": bce.detach(),
-            "quality_accuracy": (agrees & scored).sum() / count,
-            "own_errors": (~right & scored).sum() / count,
-        }
-        return Loss(inner.total + self.weight * bce, metrics)
+        question = self.target(cast(Guessing, self.inner), network, batch, generator)  # it guesses where that is asked
+        head = self.loss_at(network, batch, question)
+        return Loss(inner.total + self.weight * head.total, inner.metrics | head.metrics)
 
-    @torch.no_grad()
+    def loss_at(self, network: Network, batch: Batch, question: Question) -> Loss:
+        """The head's loss alone, of a given question: nothing is drawn."""
+        canvas, where, right, t, schedule = question
+        quality = asked(network, canvas, batch.features)
+        nats = torch.where(where, binary_cross_entropy_with_logits(quality, right.float(), reduction="none"), 0.0)
+        loss = self.weighting(nats, t, schedule, where, batch.judged)
+        agrees = (quality > 0) == right
+        metrics = {
+            "quality_loss": loss.detach(),
+            "quality_accuracy": (agrees & where).sum() / count(where),
+            "own_errors": (~right & where).sum() / count(where),
+        }
+        return Loss(loss, metrics)
+
+
+@dataclass(frozen=True)
+class Quality:
+    """`Judging` of full canvases with own errors; see `OwnErrors` for the three shares.
+
+    Deviation from PRISM [arXiv:2510.01384]: every judged position is scored, not only those just filled, and most
+    canvases are full. For PRISM itself, see `Filled`.
+    """
+
+    inner: Guessing
+    weight: float = 1.0
+    full: float = 0.75
+    lowest: float = 0.03
+    slope: float = 0.8
+
+    def __post_init__(self) -> None:
+        _ = self.judging  # refuses what is no share
+
+    @property
+    def judging(self) -> Judging:
+        return Judging(self.inner, OwnErrors(self.full, self.lowest, self.slope), self.weight)
+
+    @property
+    def blanks(self) -> bool:
+        return self.inner.blanks
+
+    @property
+    def judges(self) -> bool:
+        return True
+
+    @property
+    def forwards(self) -> Forwards:
+        return self.judging.forwards
+
+    def __call__(self, network: Network, batch: Batch, generator: torch.Generator) -> Loss:
+        return self.judging(network, batch, generator)
+
     def canvas(self, network: Network, batch: Batch, generator: torch.Generator) -> Tensor:
         """The right tokens [B, L] with a few of the model's own among them; masks too in rows that are not full."""
-        rows = batch.tokens[:, :1]
-        t = torch.rand(rows.shape, generator=generator, device=rows.device, dtype=torch.float64)
-        full = coins(torch.full_like(t, self.full if self.inner.blanks else 1.0), rows, generator)
-        hidden = coins(torch.where(full, self.lowest + self.slope * t**2, t), batch.tokens, generator) & batch.judged
-        written = draw(self.inner.guess(network, batch, hidden), generator)
-        share = torch.rand(rows.shape, generator=generator, device=rows.device, dtype=torch.float64)
-        blank = hidden & ~full & coins(share, batch.tokens, generator)
-        return torch.where(blank, batch.mask_id, torch.where(hidden, written, batch.tokens))
+        return self.judging.target(self.inner, network, batch, generator).canvas
+
+
+def judged_later(
+    inner: Objective,
+    target: Target,
+    *,
+    start: float,
+    weight: float = 1.0,
+    weighting: Weighting = PLAIN,
+) -> Staged:
+    """The inner loss alone for a share `start` of the training, then `Judging` it; 0 is from the beginning, 1 never."""
+    return later(inner, Judging(inner, target, weight, weighting), start)
 
 
 def quality_later(
@@ -109,10 +150,14 @@ def quality_later(
 
     A model has to err less before its errors teach.
     """
+    return later(inner, Quality(inner, weight, full, lowest, slope), start)
+
+
+def later(first: Objective, then: Objective, start: float) -> Staged:
+    """`first` for a share `start` of the training, and `then` for the rest; either may be none of it."""
     if not 0 <= start <= 1:
         raise ValueError(f"objective.start={start} is a share of the training: give a number from 0 to 1")
-    judged = Quality(inner, weight, full, lowest, slope)
-    stages = [(start, inner), (1 - start, judged)]
+    stages = [(start, first), (1 - start, then)]
     return Staged([stage for stage in stages if stage[0] > 0])
 
 
@@ -128,13 +173,6 @@ def asked(network: Network, canvas: Tensor, features: Tensor) -> Tensor:
             "an objective without quality"
         )
     return quality.float()
-
-
-def draw(logits: Tensor, generator: torch.Generator) -> Tensor:
-    """One token at each position from softmax(logits) [B, L, V], by a race of exponentials. Returns [B, L] int64."""
-    probabilities = logits.float().softmax(-1)
-    arrivals = torch.empty_like(probabilities).exponential_(generator=generator)
-    return (probabilities / arrivals).argmax(-1)
 
 
 def mean_log_quality(quality: Tensor, judged: Tensor) -> Tensor:

@@ -33,6 +33,16 @@ class Fake:
         return Said(self.logits(tokens), self.quality(tokens) if self.quality else None)
 
 
+@dataclass(frozen=True)
+class At:
+    """Times that are all one time."""
+
+    t: float
+
+    def __call__(self, rows: int, generator: torch.Generator) -> Tensor:
+        return torch.full((rows,), self.t, dtype=torch.float64)
+
+
 def uniform(outputs: int) -> Fake:
     return Fake(lambda tokens: torch.zeros(*tokens.shape, outputs))
 

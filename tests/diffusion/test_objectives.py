@@ -14,21 +14,11 @@ from dlmreason.diffusion.objectives import Forwards, MaskedDiffusion, Network, N
 from dlmreason.diffusion.quality import Quality
 from dlmreason.diffusion.schedules import Cosine, EvenWeight, Linear, LogLinear, Polynomial, Schedule
 from tests.diffusion.exact import entropy, states
-from tests.diffusion.fakes import Fake, batch, generator, oracle, table, uniform
+from tests.diffusion.fakes import At, Fake, batch, generator, oracle, table, uniform
 from tests.toys import JOINT, random_joint
 
 SCHEDULES = [Linear(), Cosine(), Polynomial(2.0)]
 NODES, WEIGHTS = (array.tolist() for array in np.polynomial.legendre.leggauss(20))
-
-
-class At:
-    """Times that are all one time."""
-
-    def __init__(self, t: float) -> None:
-        self.t = t
-
-    def __call__(self, rows: int, generator: torch.Generator) -> Tensor:
-        return torch.full((rows,), self.t, dtype=torch.float64)
 
 
 def exact_nelbo(network: Network, joint: Tensor, schedule: Schedule, start: float = 0.0, end: float = 1.0) -> float:

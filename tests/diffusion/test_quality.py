@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from dlmreason.diffusion.corruption import Uniform
 from dlmreason.diffusion.interpolating import InterpolatingDiffusion
 from dlmreason.diffusion.objectives import MaskedDiffusion, NextToken
-from dlmreason.diffusion.quality import Quality, auroc, draw, mean_log_quality, quality_later
+from dlmreason.diffusion.quality import Quality, auroc, mean_log_quality, quality_later
+from dlmreason.diffusion.targets import draw
 from tests.diffusion.fakes import Fake, Said, batch, generator
 
 MASK = 4

@@ -1,0 +1,191 @@
+"""What the quality head is asked: of which canvas, at which of its positions, and what would be right to say.
+
+This file decides no loss and no weight. A target draws a canvas, from the network's own guesses or from noise, and
+labels positions of it; `Quality` and `Judging` train on them. What the head then means is the target's doing: trained
+to its best, the head says the chance of the label given the canvas. No gradient reaches a network through its own
+samples. Shape letters: B rows, L positions, V outputs (the mask is none of them).
+"""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from dlmreason.diffusion.corruption import Absorbing, Corruption, Uniform, coins, corrupt
+from dlmreason.diffusion.objectives import Batch, Guessing, Network
+from dlmreason.diffusion.schedules import Linear, LowDiscrepancy, Schedule, Times
+
+
+class Question(NamedTuple):
+    """What the head reads, where it is asked, and the answer."""
+
+    canvas: Tensor  # [B, L] int64
+    asked: Tensor  # [B, L] bool, never at a mask
+    right: Tensor  # [B, L] bool, the label; of no meaning where it is not asked
+    t: Tensor  # [B] float64, the time of the canvas, by which it may be weighed, and the schedule that it is a time of
+    schedule: Schedule = Linear()
+
+
+class Target(Protocol):
+    """A law of questions."""
+
+    @property
+    def blanks(self) -> bool:
+        """Whether the head is shown masks, which only some networks know."""
+        ...
+
+    @property
+    def guesses(self) -> bool:
+        """Whether the network is asked what it would have written: one more pass, without gradient."""
+        ...
+
+    def __call__(self, inner: Guessing, network: Network, batch: Batch, generator: torch.Generator) -> Question: ...
+
+
+@dataclass(frozen=True)
+class OwnErrors:
+    """Mostly full canvases with a few own errors, every judged position asked: is this token right?
+
+    A share r = lowest + slope t^2 of the judged positions, t uniform, is written anew from the model's own
+    distribution. A share `full` of the rows is full canvases. The others, where the inner objective knows a mask, hide
+    a share t instead and fill only a part of it.
+    """
+
+    full: float = 0.75
+    lowest: float = 0.03
+    slope: float = 0.8
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.full <= 1:
+            raise ValueError(f"quality.full={self.full} is a share of the rows: give a number from 0 to 1")
+        if not (self.lowest >= 0 and self.slope >= 0 and 0 < self.lowest + self.slope <= 1):
+            raise ValueError(
+                f"quality.lowest={self.lowest} and quality.slope={self.slope} give the share of positions written "
+                "anew, lowest to lowest + slope; both must be at least 0, and their sum above 0 and at most 1"
+            )
+
+    @property
+    def blanks(self) -> bool:
+        """False: a network that knows no mask is shown full canvases only."""
+        return False
+
+    @property
+    def guesses(self) -> bool:
+        return True
+
+    @torch.no_grad()
+    def __call__(self, inner: Guessing, network: Network, batch: Batch, generator: torch.Generator) -> Question:
+        rows = batch.tokens[:, :1]
+        t = torch.rand(rows.shape, generator=generator, device=rows.device, dtype=torch.float64)
+        full = coins(torch.full_like(t, self.full if inner.blanks else 1.0), rows, generator)
+        hidden = coins(torch.where(full, self.lowest + self.slope * t**2, t), batch.tokens, generator) & batch.judged
+        written = draw(inner.guess(network, batch, hidden), generator)
+        share = torch.rand(rows.shape, generator=generator, device=rows.device, dtype=torch.float64)
+        blank = hidden & ~full & coins(share, batch.tokens, generator)
+        canvas = torch.where(blank, batch.mask_id, torch.where(hidden, written, batch.tokens))
+        return Question(canvas, batch.judged & (canvas != batch.mask_id), canvas == batch.tokens, t[:, 0])
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A masked canvas of which masks were filled by the model's own tokens, and only those are asked: is it right?
+
+    fill: how many judged masks of a row are filled, drawn alike; the other masks stay. None fills all.  everywhere:
+    what was not masked is drawn from the model too, and asked; with all masks filled only.
+
+    With `fill` 1 it is the target of PRISM [arXiv:2510.01384, prop. 3.1]: whatever wrote the token, as long as it can
+    write any, the best head says p(the token there | the canvas without it). A larger `fill` asks more questions of a
+    pass, 4 for Sudoku in the source, and moves the target, for the other fills are not the right tokens. With None it
+    is what the released code of PRISM calls its token critic, and, weighed by `NELBO`, the loss of a planner
+    [P2, arXiv:2502.03540, prop. 2], whose best value, were it told what was masked, is p(the token there | what was not
+    masked); told the canvas alone, it averages that over what may have been masked.
+
+    Positions that were given are never asked: the label would be 1 for all, and the head would learn what was given.
+    """
+
+    fill: int | None = None
+    everywhere: bool = False
+    schedule: Schedule = field(default_factory=Linear)
+    times: Times = field(default_factory=LowDiscrepancy)
+
+    def __post_init__(self) -> None:
+        if self.fill is not None and self.fill < 1:
+            raise ValueError(
+                f"target.fill={self.fill} is how many masks of a row are filled: give 1 or more, or null for all"
+            )
+        if self.everywhere and self.fill is not None:
+            raise ValueError(
+                f"target.everywhere=true draws the whole canvas, and target.fill={self.fill} leaves masks in it: set "
+                "target.fill=null, or target.everywhere=false"
+            )
+
+    @property
+    def blanks(self) -> bool:
+        return self.fill is not None
+
+    @property
+    def guesses(self) -> bool:
+        return True
+
+    @torch.no_grad()
+    def __call__(self, inner: Guessing, network: Network, batch: Batch, generator: torch.Generator) -> Question:
+        t = self.times(batch.tokens.shape[0], generator)
+        corrupted = corrupt(batch.tokens, batch.editable, Absorbing(self.schedule).shares(t), batch.mask_id, generator)
+        hidden = (corrupted == batch.mask_id) & batch.editable
+        written = draw(inner.guess(network, batch, hidden), generator)
+        order = torch.rand(hidden.shape, generator=generator, device=hidden.device, dtype=torch.float64)
+        return self.question(batch, t, hidden, written, order)
+
+    def question(self, batch: Batch, t: Tensor, hidden: Tensor, written: Tensor, order: Tensor) -> Question:
+        """Of given times [B], masks [B, L] bool, fills [B, L] int64 and their order [B, L]: nothing is drawn."""
+        if self.fill is None:
+            filled = batch.editable if self.everywhere else hidden
+            canvas = torch.where(filled, written, batch.tokens)
+        else:
+            open_ = hidden & batch.judged
+            rank = torch.where(open_, order, torch.inf).argsort(-1).argsort(-1)
+            filled = open_ & (rank < self.fill)
+            canvas = torch.where(filled, written, torch.where(hidden, batch.mask_id, batch.tokens))
+        return Question(canvas, filled & batch.judged, canvas == batch.tokens, t, self.schedule)
+
+
+@dataclass(frozen=True)
+class Corrupted:
+    """A text with noise in it, every judged token asked: was it kept? The model's own tokens play no part.
+
+    The best head says 1 - `noise_chance`, which a denoiser of uniform noise contains already; a network of another
+    training is taught it here. A token that was drawn and happens to be right counts as noise, as it does there.
+    """
+
+    corruption: Corruption = field(default_factory=Uniform)
+    times: Times = field(default_factory=LowDiscrepancy)
+
+    @property
+    def blanks(self) -> bool:
+        middle = torch.full((1,), 0.5, dtype=torch.float64)
+        return bool(self.corruption.shares(middle).mask > 0)
+
+    @property
+    def guesses(self) -> bool:
+        return False
+
+    def __call__(self, inner: Guessing, network: Network, batch: Batch, generator: torch.Generator) -> Question:
+        t = self.times(batch.tokens.shape[0], generator)
+        # A text of a symbol that noise never draws, corrupted, shows what was drawn, also where it is the right token.
+        nothing = torch.full_like(batch.tokens, -1)
+        noise = corrupt(nothing, batch.editable, self.corruption.shares(t), batch.mask_id, generator)
+        return self.question(batch, t, noise)
+
+    def question(self, batch: Batch, t: Tensor, noise: Tensor) -> Question:
+        """Of given times [B] and noise [B, L] int64, -1 where there is none: nothing is drawn."""
+        kept = noise == -1
+        canvas = torch.where(kept, batch.tokens, noise)
+        return Question(canvas, batch.judged & (canvas != batch.mask_id), kept, t)
+
+
+def draw(logits: Tensor, generator: torch.Generator) -> Tensor:
+    """One token at each position from softmax(logits) [B, L, V], by a race of exponentials. Returns [B, L] int64."""
+    probabilities = logits.float().softmax(-1)
+    arrivals = torch.empty_like(probabilities).exponential_(generator=generator)
+    return (probabilities / arrivals).argmax(-1)
