@@ -94,9 +94,12 @@ class Corrector:
         return Loss(inner.total + self.weight * corrector.total, inner.metrics | corrector.metrics)
 
     def loss_at(self, network: Network, batch: Batch, t: Tensor, canvas: Tensor) -> Loss:
-        """The corrector's loss alone, of given times [B] float64 and full canvases [B, L] int64: nothing is drawn."""
+        """The corrector's loss alone, of given times [B] float64 and full canvases [B, L] int64: nothing is drawn.
+
+        What is not editable is right there.
+        """
         nats = token_nats(network(canvas, batch.features).logits, batch.tokens, batch.editable)
-        wrong = batch.editable & (canvas != batch.tokens)
+        wrong = canvas != batch.tokens
         terms = torch.where(wrong, nats, -torch.expm1(-nats)) if self.errors else nats
         loss = self.weighting(terms, t, self.inner.schedule, batch.editable, batch.editable)
         metrics = {

@@ -32,7 +32,7 @@ class Target(Protocol):
 
     @property
     def blanks(self) -> bool:
-        """Whether the head is shown masks, which only some networks know."""
+        """Whether its canvases hold masks whatever the network, so that it must know them."""
         ...
 
     @property
@@ -67,7 +67,7 @@ class OwnErrors:
 
     @property
     def blanks(self) -> bool:
-        """False: a network that knows no mask is shown full canvases only."""
+        """False: where the inner objective knows no mask, all canvases are full."""
         return False
 
     @property
