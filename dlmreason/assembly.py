@@ -311,7 +311,8 @@ def arm_of(
     network = trained[arm["model"]].network.to(device)
     if policy is not None:
         denoiser = Denoise(network, task.vocabulary(False).mask_id)
-        return DiffusionArm(name, task, network, denoiser, policy, budget["width"], budget["chunk"], device)
+        width, chunk, oracle = budget["width"], budget["chunk"], arm.get("oracle", False)
+        return DiffusionArm(name, task, network, denoiser, policy, width, chunk, device, oracle)
     with launch.refused(f"arms.{name}", ValueError):
         return AutoregressiveArm(
             name=name,

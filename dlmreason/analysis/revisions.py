@@ -17,8 +17,8 @@ def revisions(found: Table, arm: str) -> list[dict[str, Any]]:
     """Per budget, ascending: what the arm's passes did to its canvas. Empty for an arm that counts no events.
 
     per_1000: events per 1,000 passes really made, by name.  precision: of the committed tokens that were changed, the
-    share set right.  harm: the share set wrong; None where none was changed or the gold answer is not known.  alive:
-    share of rows that had not settled.  nfe: mean passes spent.  accuracy, low, high: as on the curve.  last: those of
+    share set right.  harm: the share set wrong; None where none was changed or the gold answer is not known.  triggered:
+    share of rows in which a committed token had been taken back or changed.  alive: share that had not settled.  nfe: mean passes spent.  accuracy, low, high: as on the curve.  last: those of
     the last canvas, where the arm keeps a better one.
     """
     result = []
@@ -35,6 +35,7 @@ def revisions(found: Table, arm: str) -> list[dict[str, Any]]:
                 "rung": rung,
                 "n": here["n"],
                 "nfe": here["nfe"],
+                "triggered": sum(_revised(record) for record in records) / len(records),
                 "alive": 1 - here["settled"],
                 "totals": totals,
                 "per_1000": {name: 1000 * total / passes if passes else 0.0 for name, total in totals.items()},
@@ -46,6 +47,10 @@ def revisions(found: Table, arm: str) -> list[dict[str, Any]]:
         )
     counted = any(total for row in result for total in row["totals"].values())
     return result if counted else []
+
+
+def _revised(record: Record) -> bool:
+    return record.events.get("doubted", 0) + record.events.get("flipped", 0) > 0
 
 
 def _curve(here: dict[str, Any]) -> dict[str, Any]:

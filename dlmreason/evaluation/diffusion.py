@@ -14,6 +14,7 @@ from dlmreason.canvas import NEVER, Denoiser, Policy, join
 from dlmreason.compute.flops import pass_flops
 from dlmreason.compute.ledger import Metered
 from dlmreason.evaluation.attempt import ANSWER, LAST, Attempt, Example, Task, answer_text, rows_of
+from dlmreason.evaluation.oracle import Oracle, told
 from dlmreason.evaluation.snapshot import Snapshot
 from dlmreason.sampling.denoise import Counts, Rows, Sampler, State
 from dlmreason.sampling.events import KINDS
@@ -24,8 +25,8 @@ from dlmreason.sampling.trace import Trace, Tracer
 class DiffusionArm:
     """Answers by denoising passes under a policy.
 
-    denoise: the network as a `Denoiser`.  width, chunk: see `Sampler`.  Its FLOPs are `pass_flops` for each call of a
-    row.
+    denoiser: the network as a `Denoiser`.  width, chunk: see `Sampler`.  oracle: its quality is the truth, see
+    `Oracle`.  Its FLOPs are `pass_flops` for each call of a row.
     """
 
     name: str
@@ -36,11 +37,12 @@ class DiffusionArm:
     width: int = 64
     chunk: int = 64
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    oracle: bool = False
 
     def __post_init__(self) -> None:
         self.length = self.task.length(in_place=self.task.in_place, thought=False)
         self.flops_per_pass = pass_flops(self.network.shape, self.length)  # type: ignore[arg-type]
-        self.meter = Metered(self.denoiser, self.flops_per_pass)
+        self.meter = Metered(Oracle(self.denoiser) if self.oracle else self.denoiser, self.flops_per_pass)
         self.counts = Counts(0, 0)
         self._vocabulary = self.task.vocabulary(False)
 
@@ -76,13 +78,17 @@ class DiffusionArm:
 
     def traces(self, examples: Sequence[Example], passes: int, seed: int) -> dict[str, Trace]:
         """{example id: its story} of examples walked again: the same noise gives the same passes."""
-        rows = rows_of(self.task, examples, self.device)
+        rows = self._rows(examples)
         names = {number: example.id for number, example in zip(rows.id.tolist(), examples, strict=True)}
         tracer = Tracer(names, self._vocabulary.mask_id)
-        sampler = Sampler(self.policy, self.denoiser, (passes,), seed, self.width, self.chunk)
+        sampler = Sampler(self.policy, self.meter.denoiser, (passes,), seed, self.width, self.chunk)
         for _ in sampler.run(rows, observe=tracer.observe, on_chunk=lambda pool, counts: tracer.flush()):
             tracer.flush()
         return {names[number]: trace for number, trace in tracer.traces.items()}
+
+    def _rows(self, examples: Sequence[Example]) -> Rows:
+        rows = rows_of(self.task, examples, self.device)
+        return told(rows, self._vocabulary.mask_id) if self.oracle else rows
 
     def _walk(
         self,
@@ -92,7 +98,7 @@ class DiffusionArm:
         snapshot: Snapshot | None,
         on_chunk: Callable[[int, Counts], None] | None,
     ) -> Iterator[tuple[Example, State]]:
-        rows = rows_of(self.task, examples, self.device)
+        rows = self._rows(examples)
         by_id = dict(zip(rows.id.tolist(), examples, strict=True))
         sampler = Sampler(self.policy, self.meter, rungs, seed, self.width, self.chunk)
         pool, finished = None, []

@@ -14,7 +14,7 @@ from dlmreason.canvas import Canvas, Clock, Memory, Move, Noise, Reading, choose
 from dlmreason.policies.facts import Facts, facts_of
 from dlmreason.policies.ordered import Ordered
 from dlmreason.policies.respond import moved, next_pass, opening
-from dlmreason.policies.scores import quality_of
+from dlmreason.policies.scores import quality_of, standing
 
 
 class Select(Protocol):
@@ -45,10 +45,29 @@ class LowestQuality:
         return Facts(streams=("doubt",) if self.noisy else (), needs=frozenset({"quality"}))
 
     def __call__(self, canvas: Canvas, reading: Reading, noise: Noise) -> Tensor:
-        wrong = torch.log1p(-quality_of(reading).double().clamp(max=1 - 1e-9))
-        score = torch.where(written(canvas), wrong, -torch.inf)
-        order = noise.rank(score, "doubt") if self.noisy else place(score)
-        return (order < self.count) & written(canvas)
+        return _likely_wrong(quality_of(reading), self.count, self.noisy, canvas, noise)
+
+
+@dataclass(frozen=True)
+class LowestConfidence:
+    """Doubt the `count` tokens that the network itself would least write where they stand, given all tokens.
+
+    It needs no quality head, but reads the network at visible tokens; see `scores.standing`.  noisy: as in
+    `LowestQuality`, by 1 - p(the token there).
+    """
+
+    count: int
+    noisy: bool = True
+
+    def __post_init__(self) -> None:
+        _require_count(self.count)
+
+    @property
+    def facts(self) -> Facts:
+        return Facts(streams=("doubt",) if self.noisy else ())
+
+    def __call__(self, canvas: Canvas, reading: Reading, noise: Noise) -> Tensor:
+        return _likely_wrong(standing(canvas, reading).exp(), self.count, self.noisy, canvas, noise)
 
 
 @dataclass(frozen=True)
@@ -108,6 +127,14 @@ class Doubt:
 def written(canvas: Canvas) -> Tensor:
     """[B, L] bool: editable positions that hold a token."""
     return canvas.editable & ~canvas.masked
+
+
+def _likely_wrong(right: Tensor, count: int, noisy: bool, canvas: Canvas, noise: Noise) -> Tensor:
+    """[B, L] bool: `count` written tokens, by the chance `right` [B, L] that each is right, low ones first."""
+    wrong = torch.log1p(-right.double().clamp(max=1 - 1e-9))
+    score = torch.where(written(canvas), wrong, -torch.inf)
+    order = noise.rank(score, "doubt") if noisy else place(score)
+    return (order < count) & written(canvas)
 
 
 def _require_count(count: int) -> None:

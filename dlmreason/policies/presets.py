@@ -1,8 +1,11 @@
 """The policies that experiments name, each an onion of the parts in this folder. Decides compositions, no mechanism."""
 
+from collections.abc import Callable
+
 from dlmreason.canvas import Policy
 from dlmreason.policies import scores
-from dlmreason.policies.doubt import AtRandom, Doubt, LowestQuality, Select
+from dlmreason.policies.accepting import Accept
+from dlmreason.policies.doubt import AtRandom, Doubt, LowestConfidence, LowestQuality, Select
 from dlmreason.policies.ordered import Ordered
 from dlmreason.policies.posterior import Posterior, Schedule
 from dlmreason.policies.wrappers import Certify, Judged, KeepBest, Restart
@@ -70,6 +73,32 @@ def restarts(
     """Independent sampled decodes, each judged once when full; the best by the same quality is kept: the baseline to
     beat."""
     return _kept(AtRandom(0), count, temperature, 0, 1.0, certify, tests, hidden)
+
+
+POSITIONS: dict[str, Callable[[int], Select]] = {
+    "learned": LowestQuality,
+    "confidence": LowestConfidence,
+    "random": AtRandom,
+    "none": lambda doubt: AtRandom(0),
+}
+"""Where a full canvas is doubted, from how many tokens."""
+
+
+def revising(
+    position: str, doubt: int = 12, count: int = 2, temperature: float = 1.0, accept: float | None = None
+) -> Policy:
+    """Decode once, then doubt and refill for ever, no restart and no certificate: revising alone (design of this
+    project). The best judged canvas is its answer; the last canvas is what revising without that guard would say.
+
+    position: a key of POSITIONS.  doubt, count, temperature: as in `change_of_mind`, and so are the resamples of each
+    pass, wherever tokens are doubted.  accept: a second guard, `Accept` of this temperature in nats of mean log
+    quality, which goes back where a canvas came out worse; None never does.
+    """
+    if position not in POSITIONS:
+        raise ValueError(f"position={position!r} is not known: choose one of {', '.join(POSITIONS)}")
+    decode = Ordered(scores.confidence, count, temperature)
+    judged = Judged(Doubt(POSITIONS[position](doubt), decode), scores.mean_log_quality)
+    return KeepBest(judged if accept is None else Accept(judged, accept))
 
 
 def _kept(

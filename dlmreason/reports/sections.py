@@ -190,6 +190,7 @@ def mind(summary: Summary) -> str:
             [
                 escape(arm),
                 f"{top['rung']:,}",
+                words.percent(top["triggered"]),
                 f"{top['per_1000']['doubted']:,.0f}",
                 f"{top['per_1000']['wrong_to_right']:,.0f}",
                 f"{top['per_1000']['right_to_wrong']:,.0f}",
@@ -203,6 +204,7 @@ def mind(summary: Summary) -> str:
     header = [
         "arm",
         "budget",
+        "revised",
         "doubted",
         "set right",
         "set wrong",
@@ -213,7 +215,8 @@ def mind(summary: Summary) -> str:
         "alive",
     ]
     note = (
-        "Tokens that were committed and then changed, per 1,000 passes, counted against the known answer. "
+        "Revised: the share of puzzles in which it took a committed token back or changed one. "
+        "Then tokens that were committed and changed, per 1,000 passes, counted against the known answer. "
         "Precision is the share of them that set a wrong token right, harm the share that set a right one wrong. "
         "A row is alive until more passes would change nothing."
     )

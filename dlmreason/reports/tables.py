@@ -61,16 +61,44 @@ def verdict(summary: Summary) -> str:
 
 
 def markdown(summary: Summary) -> str:
-    """Budgets by arms, for `table.md`, then the verdict."""
-    arms = list(summary["arms"])
-    head = ["passes", *(arm.replace("|", "\\|") for arm in arms)]
-    rows = [[f"{rung:,}", *(accuracy(at(summary, arm, rung)) for arm in arms)] for rung in rungs(summary)]
-    body = [head, ["---:"] * len(head), *rows]
-    table = "\n".join("| " + " | ".join(row) + " |" for row in body)
+    """For `table.md`: budgets by arms, the longer side going down; changes of mind; then the verdict."""
+    arms, budgets = list(summary["arms"]), rungs(summary)
+    cells = [[accuracy(at(summary, arm, rung)) for rung in budgets] for arm in arms]
+    if len(arms) > len(budgets):
+        head = ["arm, passes", *(f"{rung:,}" for rung in budgets)]
+        rows = [[_cell(arm), *row] for arm, row in zip(arms, cells, strict=True)]
+    else:
+        head = ["passes", *map(_cell, arms)]
+        rows = [[f"{rung:,}", *column] for rung, column in zip(budgets, zip(*cells, strict=True), strict=True)]
     about = (
         f"Right answers in per cent with 95 % Wilson intervals; {summary['task']}, {summary['split']}, "
         f"{summary['puzzles']:,} puzzles, {words.listed([f'seed {seed}' for seed in summary['seeds']])}. "
         "A budget of n passes is, for an arm that makes none, what their FLOPs buy."
     )
     sentences = "\n".join(f"* {sentence}" for sentence in summary["sentences"])
-    return f"{about}\n\n{table}\n\n{sentences}\n"
+    return "\n\n".join([about, _grid(head, rows), *_changes(summary), sentences]) + "\n"
+
+
+def _changes(summary: Summary) -> Iterator[str]:
+    """How often each arm changed its mind by its highest budget, and whether it was right to."""
+    head = ["arm", "passes", "made", "revised, %", "doubted", "set right", "set wrong", "lateral"]
+    rows = []
+    for arm, ladder in summary["revisions"].items():
+        top = ladder[-1]
+        rates = [top["per_1000"][name] for name in ("doubted", "wrong_to_right", "right_to_wrong", "lateral")]
+        made, revised = words.number(top["nfe"]), f"{100 * top['triggered']:.1f}"
+        rows.append([_cell(arm), f"{top['rung']:,}", made, revised, *(f"{rate:,.1f}" for rate in rates)])
+    if rows:
+        yield (
+            "Changes of mind by the highest budget: the share of puzzles in which a committed token was taken back or "
+            "changed, and tokens per 1,000 passes made, counted against the known answer."
+        )
+        yield _grid(head, rows)
+
+
+def _grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---:"] * len(head), *rows])
+
+
+def _cell(arm: str) -> str:
+    return arm.replace("|", "\\|")

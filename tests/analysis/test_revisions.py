@@ -22,6 +22,7 @@ def test_rates_are_per_pass_really_made(make):
     assert row["per_1000"]["doubted"] == 1000 * 6 / 50
     assert (row["precision"], row["harm"]) == (0.5, 0.25)
     assert (row["alive"], row["nfe"], row["last"]) == (0.5, 25, None)
+    assert row["triggered"] == 0.5  # one of the two took a token back
 
 
 def test_no_change_has_no_precision(make):

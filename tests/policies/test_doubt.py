@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from dlmreason.canvas import NEVER
-from dlmreason.policies.doubt import AtRandom, Doubt, LowestQuality
+from dlmreason.policies.doubt import AtRandom, Doubt, LowestConfidence, LowestQuality
 from dlmreason.policies.ordered import Ordered
 from dlmreason.policies.scores import confidence
 from dlmreason.sampling.noise import Counter
@@ -38,6 +38,16 @@ def test_noisy_doubt_is_drawn_in_proportion_to_the_chance_of_being_wrong() -> No
     assert torch.allclose(picked.mean(0), wrong / wrong.sum(), atol=0.015)
 
 
+def test_the_lowest_confidence_is_in_the_token_there_and_not_in_the_likeliest() -> None:
+    chances = [[0.3, 0.4, 0.3], [0.98, 0.01, 0.01], [0.1, 0.1, 0.8], [0.1, 0.9, 0.0], [0.6, 0.3, 0.1]]
+    of = reading(FULL, chances)  # of 0 1 2 1 0: .3, .01, given, .9, .6
+    assert LowestConfidence(2, noisy=False)(FULL, of, Scripted()).tolist() == [[True, True, False, False, False]]
+    noise = Scripted()
+    LowestConfidence(2)(FULL, of, noise)
+    assert noise.asked == ["doubt"]
+    assert torch.allclose(noise.chances[0].exp(), torch.tensor([0.7, 0.99, 0.0, 0.1, 0.4], dtype=torch.float64))
+
+
 def test_a_quality_of_one_is_still_a_number() -> None:
     certain = reading(FULL, SURE, [1.0] * 5)
     assert int(LowestQuality(2, noisy=False)(FULL, certain, Scripted()).sum()) == 2
@@ -68,7 +78,7 @@ def test_a_refill_that_needs_a_total_is_refused() -> None:
     assert Ordered(confidence, 2)(FULL, reading(FULL, SURE), clock(0), (), Scripted()).wake.tolist() == [NEVER]
 
 
-@pytest.mark.parametrize("select", [LowestQuality, AtRandom])
+@pytest.mark.parametrize("select", [LowestQuality, LowestConfidence, AtRandom])
 def test_a_negative_count_is_refused(select: type) -> None:
     with pytest.raises(ValueError, match=r"count=-1: .* 0 or more"):
         select(-1)

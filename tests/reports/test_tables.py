@@ -30,11 +30,33 @@ def test_every_point_has_a_line_with_its_numbers(run_folder):
     assert text.rstrip().endswith(summary["sentences"][-1])
 
 
-def test_markdown_is_one_rectangular_table(run_folder):
+def grids(text: str) -> list[list[list[str]]]:
+    """The tables of a markdown text, each as rows of cells."""
+    found = [part.splitlines() for part in text.split("\n\n") if part.startswith("|")]
+    return [[[cell.strip() for cell in row.split(" | ")] for row in rows] for rows in found]
+
+
+def test_markdown_tables_are_rectangular_and_the_longer_side_goes_down(run_folder):
     summary = load(run_folder)
-    rows = [line for line in tables.markdown(summary).splitlines() if line.startswith("|")]
-    assert len(rows) == 2 + len(tables.rungs(summary))
-    assert {row.count("|") for row in rows} == {len(summary["arms"]) + 2}
+    many = [*summary["arms"]] + [f"more_{i}" for i in range(len(tables.rungs(summary)))]
+    for arms in ([*summary["arms"]][:1], many):
+        content = {arm: summary["arms"].get(arm, summary["arms"]["restarts"]) for arm in arms}
+        accuracies, changes = grids(tables.markdown(summary | {"arms": content}))
+        rungs = tables.rungs(summary | {"arms": content})
+        assert len(accuracies) == 2 + max(len(arms), len(rungs))
+        for grid in (accuracies, changes):
+            assert {len(row) for row in grid} == {len(grid[0])}
+        below = [row[0].strip("| ") for row in accuracies[2:]]
+        assert below == ([f"{rung:,}" for rung in rungs] if len(arms) == 1 else arms)
+
+
+def test_markdown_says_how_often_each_arm_changed_its_mind(run_folder):
+    summary = load(run_folder)
+    _, changes = grids(tables.markdown(summary))
+    assert [row[0].strip("| ") for row in changes[2:]] == list(summary["revisions"])
+    for row, ladder in zip(changes[2:], summary["revisions"].values(), strict=True):
+        assert row[3] == f"{100 * ladder[-1]['triggered']:.1f}"
+    assert len(grids(tables.markdown(summary | {"revisions": {}}))) == 1
 
 
 def test_a_budget_that_an_arm_lacks_is_a_dash(run_folder):
