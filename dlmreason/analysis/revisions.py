@@ -17,8 +17,9 @@ def revisions(found: Table, arm: str) -> list[dict[str, Any]]:
     """Per budget, ascending: what the arm's passes did to its canvas. Empty for an arm that counts no events.
 
     per_1000: events per 1,000 passes really made, by name.  precision: of the committed tokens that were changed, the
-    share set right.  harm: the share set wrong; None where none was changed or the gold answer is not known.  triggered:
-    share of rows in which a committed token had been taken back or changed.  alive: share that had not settled.  nfe: mean passes spent.  accuracy, low, high: as on the curve.  last: those of
+    share set right.  harm: the share set wrong; None where none was changed or the gold answer is not known.
+    triggered: share of rows in which a committed token had been taken back or changed.  alive: share of rows that had
+    not settled.  nfe: mean passes spent.  accuracy, low, high: as on the curve.  last: those of
     the last canvas, where the arm keeps a better one.
     """
     result = []
