@@ -18,6 +18,8 @@ MARKS = ("o", "s", "^", "D", "v", "P", "X")
 """One fewer than colours: past the last colour a pair of colour and mark is still new."""
 GAP = 0.052
 """Least distance between two labels at the right edge, as a share of the height."""
+MOST_LABELS = 20
+"""With more curves the figure grows, and companions, told by their dashes and colour, have no label."""
 
 
 def places(summary: Summary) -> dict[str, int]:
@@ -46,9 +48,13 @@ def svg(summary: Summary, path: Path | str) -> Path:
         "text.parse_math": False,
     }
     with matplotlib.rc_context(style):
-        figure, axes = pyplot.subplots(figsize=(8.4, 4.6))
+        curves = summary["arms"].items()
+        crowded = len(curves) > MOST_LABELS
+        labelled = {arm for arm, content in curves if not crowded or content["companion_of"] is None}
+        stretch = max(1.0, GAP * len(labelled))
+        figure, axes = pyplot.subplots(figsize=(8.4, 4.6 * stretch))
         ends = []
-        for arm, content in summary["arms"].items():
+        for arm, content in curves:
             points = [point for point in content["points"] if point["flops"] > 0]
             if not points:
                 continue
@@ -67,7 +73,8 @@ def svg(summary: Summary, path: Path | str) -> Path:
                 axes.fill_between(
                     flops, [p["low"] for p in points], [p["high"] for p in points], color=colour, alpha=0.12, lw=0
                 )
-            ends.append((points[-1]["accuracy"], flops[-1], arm, colour))
+            if arm in labelled:
+                ends.append((points[-1]["accuracy"], flops[-1], arm, colour))
         axes.set_xscale("log")
         axes.set_ylim(-0.02, 1.02)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
@@ -83,7 +90,8 @@ def svg(summary: Summary, path: Path | str) -> Path:
             loc="left",
             fontsize=10.5,
         )
-        for height, (end, flops_at_end, arm, colour) in zip(apart([end[0] for end in ends]), ends, strict=True):
+        heights = apart([end[0] for end in ends], GAP / stretch)
+        for height, (end, flops_at_end, arm, colour) in zip(heights, ends, strict=True):
             axes.annotate(
                 arm, xy=(flops_at_end, end), xytext=(1.02, (height + 0.02) / 1.04), textcoords="axes fraction",
                 color=colour, va="center", fontsize=9.5,

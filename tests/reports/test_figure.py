@@ -34,6 +34,21 @@ def test_every_arm_is_named_once_and_dollar_signs_are_no_formula(summary, tmp_pa
         assert text.count(f"<!-- {arm} -->") == 1
 
 
+def test_with_many_arms_it_grows_and_names_each_arm_and_no_companion(summary, tmp_path):
+    arms = dict(summary["arms"])
+    for i in range(30):
+        arms |= {f"more_{i}": arms["change_of_mind"], f"more_{i}.last": arms["change_of_mind.last"]}
+        arms[f"more_{i}.last"] = arms[f"more_{i}.last"] | {"companion_of": f"more_{i}"}
+    text = figure.svg(summary | {"arms": arms}, tmp_path / "many.svg").read_text()
+    for arm, content in arms.items():
+        assert text.count(f"<!-- {arm} -->") == (content["companion_of"] is None)
+
+    def height(text: str) -> float:
+        return float(re.search(r'height="([\d.]+)pt"', text)[1])
+
+    assert height(text) > 1.5 * height(figure.svg(summary, tmp_path / "few.svg").read_text())
+
+
 def test_a_companion_shares_its_arms_colour(summary):
     number = figure.places(summary)
     assert number["change_of_mind.last"] == number["change_of_mind"]
