@@ -21,7 +21,7 @@ def answered(
 ) -> None:
     """Lets an arm answer what it has not, and writes records and a timing into `folder`.
 
-    Raises: BadInput where the folder's records of this arm are of another run.
+    Raises: BadInput where the folder's records of this arm are of another run, or its policy breaks a rule.
     """
     from dlmreason.analysis.records import Record, Timing, Writer, read
     from dlmreason.assembly import changed, ladder_of
@@ -29,6 +29,7 @@ def answered(
     from dlmreason.evaluation.evaluate import Plan, belongs, evaluate, unaffordable, unfinished
     from dlmreason.evaluation.snapshot import Snapshot
     from dlmreason.progress import Progress
+    from dlmreason.sampling.guard import BadMove
 
     budget, seed = settings["budget"], settings["seed"]
     passing = isinstance(arm, DiffusionArm)
@@ -54,7 +55,8 @@ def answered(
                 attempts = arm.attempts(left, plan.ladder, seed, snapshot)
             else:
                 attempts = arm.attempts(left, plan.ladder, seed)
-            seconds = evaluate(plan, attempts, writer, known, shown)
+            with launch.refused(f"arms.{name}.policy", BadMove):
+                seconds = evaluate(plan, attempts, writer, known, shown)
     if out_of_reach := unaffordable(plan, read(path, Record).items):
         beyond_path.parent.mkdir(exist_ok=True)
         disk.write(beyond_path, json.dumps({key: beyond | dict.fromkeys(out_of_reach, plan.ladder[-1])}))

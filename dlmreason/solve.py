@@ -127,11 +127,12 @@ def _checkpoint(folder: Path) -> Path:
 def main(settings: launch.Settings) -> int:
     """The entry point."""
     from dlmreason.assembly import policy_of
+    from dlmreason.sampling.guard import BadMove
 
     with launch.refused("checkpoint", ValueError):
         solver = load(settings["checkpoint"])
-    policy = policy_of(settings["policy"], "policy", (), solver.trained.taught)
-    with launch.refused("puzzle", ValueError):
+    policy = policy_of(settings["policy"], "policy", settings["trusted"], solver.trained.taught)
+    with launch.refused("puzzle", ValueError), launch.refused("policy", BadMove):
         solution = solver.solve(
             str(settings["puzzle"]), settings["budget"]["passes"], policy, settings["seed"], sys.stdout
         )

@@ -4,7 +4,8 @@ This file decides how a ladder is walked: an anytime policy walks one trajectory
 run once for each. It knows no task's rules and judges nothing.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -18,6 +19,7 @@ from dlmreason.evaluation.oracle import Oracle, told
 from dlmreason.evaluation.snapshot import Snapshot
 from dlmreason.sampling.denoise import Counts, Rows, Sampler, State
 from dlmreason.sampling.events import KINDS
+from dlmreason.sampling.guard import BadMove
 from dlmreason.sampling.trace import Trace, Tracer
 
 
@@ -64,7 +66,10 @@ class DiffusionArm:
         snapshot: Snapshot | None = None,
         on_chunk: Callable[[int, Counts], None] | None = None,
     ) -> Iterator[list[Attempt]]:
-        """All attempts at one example together. snapshot: goes on from what it holds, and keeps it up to date."""
+        """All attempts at one example together. snapshot: goes on from what it holds, and keeps it up to date.
+
+        Raises: BadMove where the policy breaks a rule, see `sampling.guard`.
+        """
         ladders = [ladder] if self.policy.anytime else [(rung,) for rung in ladder]
         waiting: dict[str, list[Attempt]] = {}
         for number, rungs in enumerate(ladders):
@@ -82,8 +87,9 @@ class DiffusionArm:
         names = {number: example.id for number, example in zip(rows.id.tolist(), examples, strict=True)}
         tracer = Tracer(names, self._vocabulary.mask_id)
         sampler = Sampler(self.policy, self.meter.denoiser, (passes,), seed, self.width, self.chunk)
-        for _ in sampler.run(rows, observe=tracer.observe, on_chunk=lambda pool, counts: tracer.flush()):
-            tracer.flush()
+        with _named(names):
+            for _ in sampler.run(rows, observe=tracer.observe, on_chunk=lambda pool, counts: tracer.flush()):
+                tracer.flush()
         return {names[number]: trace for number, trace in tracer.traces.items()}
 
     def _rows(self, examples: Sequence[Example]) -> Rows:
@@ -100,10 +106,12 @@ class DiffusionArm:
     ) -> Iterator[tuple[Example, State]]:
         rows = self._rows(examples)
         by_id = dict(zip(rows.id.tolist(), examples, strict=True))
+        names = {number: example.id for number, example in by_id.items()}
         sampler = Sampler(self.policy, self.meter, rungs, seed, self.width, self.chunk)
         pool, finished = None, []
         if snapshot is not None and examples:
-            template = sampler.init(Rows(*(leaf[:1] for leaf in rows)))
+            with _named(names):
+                template = sampler.init(Rows(*(leaf[:1] for leaf in rows)))
             pool = snapshot.load(template, rungs, set(by_id))
             if pool is not None:
                 held = set(pool.rows.id.tolist())
@@ -117,11 +125,12 @@ class DiffusionArm:
                 on_chunk(len(under_way.index), counts)
 
         before = self.counts
-        for state in sampler.run(rows, pool, on_chunk=after_chunk):
-            self.counts = Counts(before.charged + sampler.counts.charged, before.wasted + sampler.counts.wasted)
-            if snapshot is not None:
-                finished.append(state)
-            yield by_id[int(state.rows.id)], state
+        with _named(names):
+            for state in sampler.run(rows, pool, on_chunk=after_chunk):
+                self.counts = Counts(before.charged + sampler.counts.charged, before.wasted + sampler.counts.wasted)
+                if snapshot is not None:
+                    finished.append(state)
+                yield by_id[int(state.rows.id)], state
         if snapshot is not None and finished:
             snapshot.finish(join(finished), rungs)
 
@@ -147,3 +156,12 @@ class DiffusionArm:
                     score=score if score > -torch.inf else None,
                     settled=nfe == final and int(state.index) >= NEVER // 2,
                 )
+
+
+@contextmanager
+def _named(names: Mapping[int, str]) -> Iterator[None]:
+    """Tells of a bad move by the example's own id."""
+    try:
+        yield
+    except BadMove as error:
+        raise error.of(names[error.example]) from None

@@ -32,6 +32,7 @@ from dlmreason.canvas import (
     take,
 )
 from dlmreason.sampling.events import KINDS, count_events
+from dlmreason.sampling.guard import Guard
 from dlmreason.sampling.noise import Counter
 
 
@@ -109,12 +110,20 @@ class Sampler:
         return self.rungs[-1]
 
     def init(self, rows: Rows, noise: Noise | None = None) -> State:
-        """The state of rows before their first pass. noise: another than the counter's, for laws."""
+        """The state of rows before their first pass. noise: another than the counter's, for laws.
+
+        Raises: BadMove where the policy's first move breaks a rule.
+        """
         mask_id = self.denoiser.mask_id
         tokens = torch.where(rows.editable, mask_id, rows.tokens)
         start = torch.full_like(rows.id, -1)
         canvas = Canvas(tokens, rows.editable, self.denoiser.first_carry(len(tokens)), mask_id)
         move = self.policy.init(canvas, self._clock(start), noise or Counter(self.seed, rows.id, start))
+        guard, live = self._guard(rows), torch.ones_like(start, dtype=torch.bool)
+        guard.form(move, start, live, canvas.carry, None)
+        # Who sleeps past a rung before any reading has nothing yet to fill blanks from; who sleeps past all must not.
+        guard.sees(move, start, live, kept=move.wake > self.total)
+        guard.look()
         zero, kinds, ladder = torch.zeros_like(rows.id), len(KINDS), len(self.rungs)
         events = zero[:, None].expand(-1, kinds).clone()
         return State(
@@ -135,14 +144,25 @@ class Sampler:
             changes=events[:, None].repeat(1, ladder, 1),
         )
 
-    def one_pass(self, state: State, noise: Noise | None = None, observe: Observer | None = None) -> State:
-        """One pass for every live row. Finished rows are sent along, since the width is fixed, and stay as they are."""
+    def one_pass(
+        self,
+        state: State,
+        noise: Noise | None = None,
+        observe: Observer | None = None,
+        guard: Guard | None = None,
+    ) -> State:
+        """One pass for every live row. Finished rows are sent along, since the width is fixed, and stay as they are.
+
+        guard: looks at the policy's move; a row whose move breaks a rule stays as it is too, until it is named.
+        """
         rows, mask_id = state.rows, self.denoiser.mask_id
         live = state.index < self.total
         reading = self.denoiser(state.ask, rows.features)
         canvas = Canvas(state.tokens, rows.editable, self.denoiser.first_carry(len(live)), mask_id)
         noise = noise or Counter(self.seed, rows.id, state.index)
         move = self.policy(canvas, reading, self._clock(state.index), state.memory, noise)
+        if guard is not None:
+            guard.form(move, state.index, live, state.ask.carry, state.memory)
 
         tokens = torch.where(rows.editable, move.tokens, state.tokens)
         events = state.events + count_events(state.tokens, tokens, state.committed, rows.editable, rows.gold, mask_id)
@@ -170,6 +190,8 @@ class Sampler:
             spent=torch.where(here, nfe[:, None], state.spent),
             changes=torch.where(here[..., None], events[:, None], state.changes),
         )
+        if guard is not None:
+            live = live & guard.sees(move, state.index, live, kept=here.any(-1))
         after = choose(live, after, state)
         if observe is not None:
             observe(state, reading, move, after)
@@ -177,9 +199,14 @@ class Sampler:
 
     @torch.inference_mode()
     def advance(self, state: State, passes: int, observe: Observer | None = None) -> State:
-        """`passes` passes of every row that is live then."""
+        """`passes` passes of every row that is live then. Waits for the device at the end.
+
+        Raises: BadMove where the policy broke a rule.
+        """
+        guard = self._guard(state.rows)
         for _ in range(passes):
-            state = self.one_pass(state, observe=observe)
+            state = self.one_pass(state, observe=observe, guard=guard)
+        guard.look()
         return state
 
     @torch.inference_mode()
@@ -212,6 +239,9 @@ class Sampler:
             seats = waiting.reseat(seats, finished)
             if on_chunk is not None and seats is not None:
                 on_chunk(waiting.under_way(seats), self.counts)
+
+    def _guard(self, rows: Rows) -> Guard:
+        return Guard(self.policy, rows.id, rows.editable, self.denoiser.mask_id)
 
     def _clock(self, index: Tensor) -> Clock:
         return Clock(index, None if self.policy.anytime else self.total)
