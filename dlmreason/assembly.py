@@ -270,7 +270,9 @@ def _taught(model: Mapping[str, Any], key: str, trusted: Sequence[str]) -> Taugh
     """What a model of the settings is taught: as its checkpoint says, or its objective."""
     if "taught" in model:
         return Taught(**model["taught"])
-    return taught_by(launch.instantiate(model["objective"], key, trusted), model["quality"])
+    objective = launch.instantiate(model["objective"], key, trusted)
+    with launch.refused(key, ValueError):
+        return taught_by(objective, model["quality"])
 
 
 def policy_of(given: Mapping[str, Any], key: str, trusted: Sequence[str], taught: Taught) -> Policy:

@@ -155,6 +155,17 @@ def test_a_row_is_the_same_bytes_in_any_seat(rows: int, length: int, block: int)
             assert torch.equal(there.quality, here.quality[order])
 
 
+def test_bf16_autocast_stays_near_in_both_passes() -> None:
+    network, (noised, clean, features) = network_of(3), texts(2)
+    with torch.no_grad():
+        for call in (lambda: network(noised, features), lambda: network.paired(noised, clean, features, 3)):
+            exact = call().logits
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                rough = call().logits
+            assert rough.dtype == torch.float32
+            assert 0 < (rough - exact).abs().max() < 0.1 * exact.abs().max()
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [

@@ -95,6 +95,9 @@ def test_a_block_of_the_whole_is_the_order_itself_and_a_block_of_one_goes_left_t
         assert same_moves(whole(count, 1.0), Ordered(confidence, count, 1.0), 6)
     assert same_moves(single(1, 1.0), Ordered(left_to_right, 1, 1.0), 12)
     assert not same_moves(single(1, 1.0), Ordered(confidence, 1, 1.0), 12)
+    assert same_moves(published.bd3(16), published.random_order(), 6)
+    assert same_moves(published.bd3(1), Ordered(left_to_right, 1, 1.0), 12)
+    assert not same_moves(published.bd3(4), published.random_order(), 6)
     assert answer_law(single(1, 1.0), Oracle(JOINT), 2) == pytest.approx(
         answer_law(DRAWN(left_to_right), Oracle(JOINT), 2)
     )
