@@ -2,8 +2,8 @@
 
 This file decides what a block is and what the two copies of block diffusion may see of each other. A block is `block`
 neighbouring positions counted from position 0, given or written alike, so that a network needs to know nothing of a
-row; where a prompt ends within a block, its answer's first block is the shorter for it. The last block may be short. What a
-task gives beyond a block is not seen from it, so blocks are for answers that follow their prompt.
+row; where a prompt ends within a block, its answer's first block is the shorter for it, and the last may be short. What
+a task gives beyond a block is not seen from it, so blocks are for answers that follow their prompt.
 Shape letters: L positions, the first axis of a mask the one that reads, True where it may.
 """
 
