@@ -247,6 +247,9 @@ def test_only_what_is_editable_is_masked_and_asked() -> None:
     loss = BlockDiffusion(3, lowest=1.0)(read, batch(GOLD, 3, PART), generator())
     assert torch.equal(read.read[0] == 3, PART)
     assert loss.total.item() == pytest.approx(math.log(3), rel=1e-6)
+    given = torch.where(PART, GOLD, 3)  # what is given may be any token, the mask too
+    same = BlockDiffusion(3, lowest=1.0)(read, batch(given, 3, PART), generator())
+    assert same.total.item() == loss.total.item() and same.metrics == loss.metrics
     nothing = BlockDiffusion(3)(read, batch(GOLD, 3, PART & False), generator())
     assert nothing.total.item() == 0
 
