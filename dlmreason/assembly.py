@@ -66,11 +66,25 @@ class Taught(NamedTuple):
 
     quality: bool  # to say which tokens are right
     masks: bool  # to read canvases with positions that wait to be written
+    block: int = 0  # to write blocks of so many positions, each when all before it is written; 0: in any order
 
 
 def taught_by(objective: Objective | Staged, head: bool) -> Taught:
     """head: the network has a quality head. An objective of one's own that says nothing is taken at its best."""
-    return Taught(head and getattr(objective, "judges", True), getattr(objective, "blanks", True))
+    return Taught(head and getattr(objective, "judges", True), getattr(objective, "blanks", True), _block(objective))
+
+
+def _block(objective: Objective | Staged) -> int:
+    """Positions of the blocks that an objective teaches, 0 where it knows none. Raises: ValueError for stages that
+    differ."""
+    stages = [stage for _, stage in objective.stages] if isinstance(objective, Staged) else [objective]
+    blocks = sorted({int(getattr(stage, "block", 0)) for stage in stages})
+    if len(blocks) > 1:
+        raise ValueError(
+            f"its stages teach blocks of {' and '.join(map(str, blocks))} positions, 0 being none, and a network reads "
+            "one kind: give all stages one block, or train block_diffusion alone"
+        )
+    return blocks[0]
 
 
 def digest(*parts: Any) -> str:
@@ -151,6 +165,14 @@ def _model(
     vocabulary = task.vocabulary(thought)
     with launch.refused(f"models.{name}.thought", ValueError):
         length = task.length(in_place=in_place, thought=thought)
+    objective = launch.instantiate(given["objective"], f"models.{name}.objective", settings["trusted"])
+    with launch.refused(f"models.{name}.objective", ValueError):
+        block = _block(objective)
+    if block and not diffusion:
+        raise launch.BadInput(
+            f"models.{name}.objective: teaches blocks of {block} positions, and models.{name}.kind={kind} writes one "
+            "token after another: choose kind=diffusion, or objective next_token"
+        )
     # What both arms share is sized alike; the canvas and the chain differ in length, and so in a position table.
     shape = launch.instantiate(
         {"_target_": "dlmreason.networks.transformer.Shape", **settings["network"]},
@@ -159,10 +181,10 @@ def _model(
         vocabulary_size=vocabulary.size,
         length=length,
         feature_sizes=tuple(task.feature_sizes),
-        attention="bidirectional" if diffusion else "causal",
+        attention="block_causal" if block else "bidirectional" if diffusion else "causal",
+        block=block,
         quality=given["quality"],
     )
-    objective = launch.instantiate(given["objective"], f"models.{name}.objective", settings["trusted"])
     updates = given["updates"]
     if updates is None:
         wanted = given["flops"] if given.get("flops") is not None else known[given["match"]].flops()
@@ -248,7 +270,9 @@ def _taught(model: Mapping[str, Any], key: str, trusted: Sequence[str]) -> Taugh
     """What a model of the settings is taught: as its checkpoint says, or its objective."""
     if "taught" in model:
         return Taught(**model["taught"])
-    return taught_by(launch.instantiate(model["objective"], key, trusted), model["quality"])
+    objective = launch.instantiate(model["objective"], key, trusted)
+    with launch.refused(key, ValueError):
+        return taught_by(objective, model["quality"])
 
 
 def policy_of(given: Mapping[str, Any], key: str, trusted: Sequence[str], taught: Taught) -> Policy:
@@ -256,7 +280,7 @@ def policy_of(given: Mapping[str, Any], key: str, trusted: Sequence[str], taught
     config = {name: value for name, value in given.items() if name != "name"}
     policy: Policy = launch.instantiate(config, key, trusted)
     with launch.refused(key, ValueError):
-        check_sound(policy, quality=taught.quality, masks=taught.masks)
+        check_sound(policy, quality=taught.quality, masks=taught.masks, block=taught.block)
     return policy
 
 

@@ -55,18 +55,22 @@ class Solver:
     ) -> Solution:
         """Answers one puzzle. policy: `change_of_mind` by default.  watch: where to show the passes as they are made.
 
-        Raises: ValueError for a puzzle that is none, with the reason, or for fewer than 1 pass.
+        Raises: ValueError for a puzzle that is none, with the reason, for fewer than 1 pass, or for a policy that needs
+        what the network was not taught.
         """
         from dlmreason.evaluation.diffusion import DiffusionArm
         from dlmreason.networks.transformer import Denoise
+        from dlmreason.policies.facts import check_sound
         from dlmreason.policies.presets import change_of_mind
 
+        policy, taught = policy or change_of_mind(), self.trained.taught
+        check_sound(policy, quality=taught.quality, masks=taught.masks, block=taught.block)
         if passes < 1:
             raise ValueError(f"passes={passes}: must be a whole number of 1 or more")
         example = self.task.example(puzzle)
         network = self.trained.network
         denoiser = Denoise(network, self.task.vocabulary(False).mask_id)
-        arm = DiffusionArm("solve", self.task, network, denoiser, policy or change_of_mind(), width=1, chunk=32)
+        arm = DiffusionArm("solve", self.task, network, denoiser, policy, width=1, chunk=32)
         attempt = next(arm.attempts([example], (passes,), seed))[0]
         story = arm.traces([example], passes, seed)[example.id]
         if watch is not None:

@@ -141,19 +141,22 @@ def sheets_of(model: Any, task: Any, split: str) -> Any:
 def validation(model: Any, task: Any, settings: Mapping[str, Any]) -> Callable[[Any, int], dict[str, float]]:
     """A `validate` for `fit`: accuracy on the validation split, and whether the quality head tells right from wrong.
 
-    The diffusion model answers by confidence, one token a pass, unless it knows no masks to write into; the
-    autoregressive one greedily.
+    The diffusion model answers by confidence, one token a pass, block after block where it was taught those, unless it
+    knows no masks to write into; the autoregressive one greedily.
     """
     from dlmreason.evaluation.autoregressive import AutoregressiveArm
     from dlmreason.evaluation.diffusion import DiffusionArm
     from dlmreason.networks.transformer import Denoise
     from dlmreason.policies.presets import ordered
+    from dlmreason.policies.published import bd3
     from dlmreason.training.validation import HeldOut
 
     examples = list(task.examples("validation"))[: settings["budget"]["examples"]]
     final = model.objective.at(model.updates - 1, model.updates) if hasattr(model.objective, "at") else model.objective
     held_out = HeldOut(final, sheets_of(model, task, "validation"), seed=settings["seed"])
     budget = settings["budget"]
+    block = model.taught.block
+    policy = bd3(block, "confidence", temperature=0.0) if block else ordered()
 
     def measure(network: Any, update: int) -> dict[str, float]:
         if model.kind == "diffusion" and not model.taught.masks:
@@ -162,7 +165,7 @@ def validation(model: Any, task: Any, settings: Mapping[str, Any]) -> Callable[[
         if model.kind == "diffusion":
             mask_id, passes = task.vocabulary(False).mask_id, task.length(in_place=task.in_place, thought=False)
             arm: Any = DiffusionArm(
-                "validation", task, network, Denoise(network, mask_id), ordered(), budget["width"], 8, device
+                "validation", task, network, Denoise(network, mask_id), policy, budget["width"], 8, device
             )
             attempts = arm.attempts(examples, (passes,), settings["seed"])
         else:

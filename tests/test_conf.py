@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from dlmreason import assembly, launch
+from dlmreason.compute.flops import pair_flops
 from dlmreason.launch_config import Tree
 from dlmreason.networks.transformer import Transformer
 from dlmreason.reports.mirror import Mirror
@@ -198,6 +199,28 @@ def test_a_key_that_the_target_does_not_take_is_refused(file: str, place: tuple[
 def test_a_key_that_a_network_does_not_take_is_refused() -> None:
     with pytest.raises(launch.BadInput, match=r"network\.nonsense: no such argument"):
         build_models(composed("experiment=demo", *SMALL, "+network.nonsense=1"))
+
+
+def test_blocks_of_the_objective_are_those_of_the_network_and_its_training_is_charged_both_copies() -> None:
+    chosen = ("objective@models.diffusion.objective=block_diffusion", "models.diffusion.objective.block=3")
+    models = build_models(composed("experiment=demo", *SMALL, *chosen))
+    made = models["diffusion"]
+    assert (made.shape.attention, made.shape.block, made.taught.block) == ("block_causal", 3, 3)
+    rows = made.updates * made.trainer.batch_size
+    assert made.flops() == 3 * rows * pair_flops(made.shape, made.length)
+    others = [model for name, model in models.items() if name != "diffusion"]
+    assert all((model.shape.block, model.taught.block) == (0, 0) for model in others)
+
+
+def test_stages_of_different_blocks_are_refused() -> None:
+    blocks = {"_target_": "dlmreason.diffusion.blocks.BlockDiffusion", "block": 3}
+    masked = {"_target_": "dlmreason.diffusion.objectives.MaskedDiffusion"}
+    settings = composed("experiment=demo", *SMALL)
+    staged = {"_target_": "dlmreason.diffusion.objectives.Staged", "stages": [[0.5, blocks], [0.5, masked]]}
+    settings["models"]["diffusion"]["objective"] = staged
+    for build in (build_models, assembly.policies_of):
+        with pytest.raises(launch.BadInput, match=r"models\.diffusion\.objective: its stages teach blocks of 0 and 3"):
+            build(settings)
 
 
 @pytest.mark.parametrize("policy", ["change_of_mind", "random_doubt", "restarts"])

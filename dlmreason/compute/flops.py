@@ -23,6 +23,8 @@ class Sizes(Protocol):
     def quality(self) -> bool: ...
     @property
     def attention(self) -> str: ...
+    @property
+    def block(self) -> int: ...
 
 
 def causal_exact(first: int, queries: int) -> int:
@@ -33,6 +35,12 @@ def causal_exact(first: int, queries: int) -> int:
 def causal_dense(queries: int, keys: int) -> int:
     """Keys that a masked dense product really multiplies: what torch's counter sees, hidden ones included."""
     return queries * keys
+
+
+def block_causal_exact(length: int, block: int) -> int:
+    """Keys attended by `length` tokens in blocks of `block`, each reading its own block and all before it."""
+    whole, rest = divmod(length, block)
+    return block * block * whole * (whole + 1) // 2 + rest * length
 
 
 def forward_flops(shape: Sizes, queries: int, attended: int, outputs: int) -> int:
@@ -48,7 +56,18 @@ def forward_flops(shape: Sizes, queries: int, attended: int, outputs: int) -> in
 
 def pass_flops(shape: Sizes, length: int) -> int:
     """FLOPs of one uncached denoising pass over one row of `length` positions, heads everywhere."""
-    return forward_flops(shape, length, length * length, length)
+    attended = block_causal_exact(length, shape.block) if shape.block else length * length
+    return forward_flops(shape, length, attended, length)
+
+
+def pair_flops(shape: Sizes, length: int) -> int:
+    """FLOPs of one pass over a noised and a clean copy of a row in blocks, heads at the noised one [BD3-LM,
+    arXiv:2503.09573].
+
+    A query of either copy attends to as many keys as in a plain pass: in the noised copy to its own block there, and to
+    what is before it in the clean one.
+    """
+    return forward_flops(shape, 2 * length, 2 * block_causal_exact(length, shape.block), length)
 
 
 def prefill_flops(shape: Sizes, prompt: int) -> int:
@@ -78,7 +97,10 @@ def generation_flops(shape: Sizes, prompt: int, generated: int, chains: int) -> 
 def training_flops(shape: Sizes, length: int, rows: int, *, extra_forwards: int = 0) -> int:
     """FLOPs of training on `rows` sheets of `length` positions: forward, and backward at twice its price.
 
-    extra_forwards: further passes per sheet without a gradient, where an objective makes its own samples.
+    extra_forwards: further passes per sheet without a gradient, where an objective makes its own samples. A network in
+    blocks is trained on pairs of copies, and makes its further passes over one.
     """
+    if shape.block:
+        return rows * (3 * pair_flops(shape, length) + extra_forwards * pass_flops(shape, length))
     attended = causal_exact(0, length) if shape.attention == "causal" else length * length
     return rows * (3 + extra_forwards) * forward_flops(shape, length, attended, length)

@@ -1,4 +1,4 @@
-"""One pre-norm transformer for both arms: the same blocks, causal or bidirectional.
+"""One pre-norm transformer for both arms: the same blocks, causal, bidirectional or block-causal.
 
 This file decides how tokens and position features become logits and a quality, and how a causal network remembers
 what it has read. It knows no task, loss, policy or sampler. Shape letters: B rows, L positions, S positions of a
@@ -15,11 +15,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dlmreason.canvas import Ask, Reading, take
+from dlmreason.networks.attention import block_causal, two_copies
 
 NORM_EPS = 1e-6
 ROTARY_BASE = 10_000.0
 MOST_SURE = 30.0  # the largest logit of a quality that a policy sees
-ATTENTION = ("causal", "bidirectional")
+ATTENTION = ("causal", "bidirectional", "block_causal")
 POSITIONS = ("learned", "rotary")
 
 
@@ -36,6 +37,7 @@ class Shape:
     num_heads: int
     feedforward: int = 0  # 0: four times the width
     attention: str = "bidirectional"
+    block: int = 0  # positions of a block, only and always with attention=block_causal; see `networks.attention`
     positions: str = "learned"
     quality: bool = False  # a head that judges the token at each position
 
@@ -85,6 +87,13 @@ def _faults(shape: Shape) -> list[str]:
         )
     if shape.attention not in ATTENTION:
         wrong.append(f"network attention={shape.attention!r} is none of {', '.join(ATTENTION)}")
+    if not isinstance(shape.block, int) or isinstance(shape.block, bool) or shape.block < 0:
+        wrong.append(f"network block={shape.block} must be a whole number of 1 or more, or 0 for no blocks")
+    elif (shape.attention == "block_causal") != (shape.block > 0):
+        wrong.append(
+            f"network attention={shape.attention} and block={shape.block} do not fit: attention=block_causal takes a "
+            f"block of 1 position or more, any other attention block=0"
+        )
     if shape.positions not in POSITIONS:
         wrong.append(f"network positions={shape.positions!r} is none of {', '.join(POSITIONS)}")
     if any(size < 1 for size in shape.feature_sizes):
@@ -135,7 +144,7 @@ class _Reach(NamedTuple):
     """What attention needs to know of places, made once per pass and used by every layer."""
 
     causal: bool
-    mask: Tensor | None  # [B, 1, L, S] 0 or -inf; None without a cache
+    mask: Tensor | None  # [B, 1, L, S] 0 or -inf with a cache, [L, L] bool with blocks, else None
     slots: Tensor | None  # [B * L * 2H] int64, where keys and values go in a layer's cache seen as [B * 2H * S, D]
     turn: tuple[Tensor, Tensor] | None  # cos and sin, each [1 or B, L, 1, 1, D], where positions are rotary
 
@@ -254,6 +263,35 @@ class Transformer(nn.Module):
             x = block(x, reach, None if cache is None else cache.layers[number])
         if read is not None:
             x = x.gather(1, read[:, :, None].expand(-1, -1, x.shape[-1]))
+        return self._say(x)
+
+    def paired(self, noised: Tensor, clean: Tensor, features: Tensor, block: int) -> Output:
+        """What each block's noised copy says, given the clean copies of the blocks before it: one pass over both.
+
+        noised, clean: [B, L] int64, read as one text of 2L whose positions and features [B, L, F] repeat, see
+        `attention.two_copies`; heads are applied to the noised half.  block: of this network, so that who asks for
+        another is refused. A plain pass says the same over a block when all before it is clean.
+
+        Raises: ValueError for a network without such blocks.
+        """
+        if self.shape.block != block:
+            raise ValueError(
+                f"blocks of {block} are to be read, and this network has attention={self.shape.attention}, "
+                f"block={self.shape.block}: give its Shape attention=block_causal and block={block}"
+            )
+        self._check(noised, features, None, None)
+        x, reach = self._enter(torch.cat((noised, clean)), features.repeat(2, 1, 1), None, None)
+        length = noised.shape[1]
+        turn = (
+            None if reach.turn is None else (reach.turn[0].repeat(1, 2, 1, 1, 1), reach.turn[1].repeat(1, 2, 1, 1, 1))
+        )
+        reach = reach._replace(mask=two_copies(length, block, x.device), turn=turn)
+        x = torch.cat(x.chunk(2), 1)
+        for layer in self.blocks:
+            x = layer(x, reach, None)
+        return self._say(x[:, :length])
+
+    def _say(self, x: Tensor) -> Output:
         hidden = self.norm(x)
         # Confidences are compared and summed: under bf16 autocast the heads stay in the weights' precision.
         with torch.autocast(hidden.device.type, enabled=False):
@@ -289,6 +327,8 @@ class Transformer(nn.Module):
         mask = slots = None
         if cache is None or at is None:
             here = self.positions[:length]
+            if self.shape.block:
+                mask = block_causal(length, self.shape.block, x.device)
         else:
             positions = at[:, None] + torch.arange(length, device=tokens.device)
             here = self.positions[positions]
@@ -311,7 +351,7 @@ def _angles(shape: Shape) -> Tensor:
 
 
 class Denoise:
-    """A bidirectional network as the denoiser that the sampler calls: no level is read, nothing is carried."""
+    """A network that is not causal as the denoiser that the sampler calls: no level is read, nothing is carried."""
 
     uses_level = False
 

@@ -5,7 +5,7 @@ exit buys passes, and pays with every change of mind that was still to come. So 
 the best, never around them: it would give up the best answer for the last.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -62,7 +62,7 @@ class FixedPoint:
 
     @property
     def facts(self) -> Facts:
-        return facts_of(self.inner)
+        return replace(facts_of(self.inner), block=0)  # it settles by what is said of every blank
 
     def init(self, canvas: Canvas, clock: Clock, noise: Noise) -> Move:
         move = self.inner.init(canvas, clock, noise)
@@ -106,7 +106,7 @@ class Prophet:
 
     @property
     def facts(self) -> Facts:
-        return facts_of(self.inner)
+        return replace(facts_of(self.inner), block=0)  # it settles by what is said of every blank
 
     def init(self, canvas: Canvas, clock: Clock, noise: Noise) -> Move:
         return self.inner.init(canvas, clock, noise)

@@ -24,12 +24,18 @@ NEEDS = {
 
 @dataclass(frozen=True)
 class Facts:
-    """streams: noise streams drawn in one pass.  needs: of NEEDS.  judged: its moves carry a score."""
+    """streams: noise streams drawn in one pass.  needs: of NEEDS.  judged: its moves carry a score.
+
+    block: it writes blocks of so many positions, counted from position 0, each when all before it is written, and reads
+    nothing of those beyond; 0: anywhere. What is made of two is not said to keep to blocks, since one may ask of what
+    the other left open.
+    """
 
     streams: tuple[str, ...] = ()
     needs: frozenset[str] = frozenset()
     judged: bool = False
     revises: bool = False  # may take back or rewrite a committed token
+    block: int = 0
 
     def __post_init__(self) -> None:
         twice = sorted({stream for stream in self.streams if self.streams.count(stream) > 1})
@@ -102,13 +108,23 @@ def require_no_judge(policy: Policy, wrapper: str, why: str) -> None:
         raise ValueError(f"{wrapper} {why}: put the judge outside it, Judged({wrapper}(policy), score)")
 
 
-def check_sound(policy: Policy, *, quality: bool, carry: bool = False, masks: bool = True) -> None:
+def check_sound(policy: Policy, *, quality: bool, carry: bool = False, masks: bool = True, block: int = 0) -> None:
     """Raises: ValueError where the policy needs what the network does not have.
 
     quality: the network has a quality head.  carry: it hands a state from pass to pass.  masks: it was trained on
-    canvases with masks; one of uniform noise alone never saw any.
+    canvases with masks; one of uniform noise alone never saw any.  block: positions of the blocks that it was trained
+    to write one after another; 0: in any order.
     """
     there = {"quality": quality, "carry": carry, "masks": masks}
     for what in sorted(facts_of(policy).needs):
         if not there[what]:
             raise ValueError(f"the policy needs a network {NEEDS[what]}")
+    keeps = facts_of(policy).block
+    # Smaller blocks fit into larger ones. A policy that declares nothing is not checked.
+    if block and hasattr(policy, "facts") and (keeps == 0 or block % keeps):
+        kept = f"blocks of {keeps} positions" if keeps else "anywhere"
+        raise ValueError(
+            f"the policy writes {kept}, and the network was trained to write blocks of {block} positions, each when "
+            f"all before it is written: choose policy=bd3 with block={block}, or Ordered over "
+            f"Blocks(score, {block}, by_position=True)"
+        )

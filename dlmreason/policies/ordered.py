@@ -114,7 +114,8 @@ class Ordered:
 
     @property
     def facts(self) -> Facts:
-        return Facts(token_stream(self.temperature) + self.rank.streams, needs_of(self.score) | {"masks"})
+        streams = token_stream(self.temperature) + self.rank.streams
+        return Facts(streams, needs_of(self.score) | {"masks"}, block=getattr(self.score, "keeps", 0))
 
     def init(self, canvas: Canvas, clock: Clock, noise: Noise) -> Move:
         return opening(canvas)._replace(wake=settled_where(~canvas.masked.any(-1)))

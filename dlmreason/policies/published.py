@@ -69,6 +69,19 @@ def random_order(count: int | None = 1, temperature: float = 1.0) -> Policy:
     return Ordered(scores.even, count, temperature, PlackettLuce(1.0))
 
 
+def bd3(block: int = 4, order: str = "random", count: int | None = 1, temperature: float = 1.0) -> Policy:
+    """Block after block, each when all before it is written [BD3-LM, arXiv:2503.09573].
+
+    block: positions, counted from position 0 as a network trained with `BlockDiffusion` has them, of its block's length
+    or a part of it.  order: within a block, "random" as released (first hitting, see `random_order`) or a key of
+    ORDERS.  count: blanks a pass, at most to the end of the block.
+
+    Deviation: nothing of the blocks before is cached; they are read anew on every pass.
+    """
+    score, rank = (scores.even, PlackettLuce(1.0)) if order == "random" else (_score(order, None), BEST)
+    return Ordered(scores.Blocks(score, block, by_position=True), count, temperature, rank)
+
+
 def p2(
     eta: float = 1.0,
     convention: Literal["code", "paper"] = "code",

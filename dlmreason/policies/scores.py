@@ -92,11 +92,13 @@ class Blocks:
 
     size: at least 1, which is left to right; the whole answer's length leaves the score as it is. An even share of the
     passes fits where they are a multiple of the blocks; else the budget may end with blocks unwritten, which the answer
-    fills by argmax.
+    fills by argmax.  by_position: blocks of `size` positions from position 0, given or not, as a network with
+    attention=block_causal has them [BD3-LM, arXiv:2503.09573].
     """
 
     score: PositionScore
     size: int
+    by_position: bool = False
 
     def __post_init__(self) -> None:
         if self.size < 1:
@@ -106,8 +108,14 @@ class Blocks:
     def needs(self) -> frozenset[str]:
         return needs_of(self.score)
 
+    @property
+    def keeps(self) -> int:
+        """`Facts.block` of what writes by this score."""
+        return self.size if self.by_position else 0
+
     def __call__(self, canvas: Canvas, reading: Reading) -> Tensor:
-        block = (canvas.editable.cumsum(-1) - 1) // self.size
+        counted = torch.ones_like(canvas.editable) if self.by_position else canvas.editable
+        block = (counted.cumsum(-1) - 1) // self.size
         waiting = torch.where(blank(canvas, reading), block, canvas.tokens.shape[-1])
         return torch.where(block <= waiting.amin(-1, keepdim=True), self.score(canvas, reading), -torch.inf)
 

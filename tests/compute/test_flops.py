@@ -10,15 +10,18 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from dlmreason.compute.flops import (
+    block_causal_exact,
     causal_dense,
     causal_exact,
     chain_flops,
     forward_flops,
     generation_flops,
+    pair_flops,
     pass_flops,
     prefill_flops,
     training_flops,
 )
+from dlmreason.networks.attention import block_causal, two_copies
 from dlmreason.networks.transformer import Shape, Transformer
 
 torch.set_num_threads(1)
@@ -36,6 +39,7 @@ def shapes(draw: st.DrawFn, attention: str) -> Shape:
         num_heads=heads,
         feedforward=draw(st.integers(1, 64)),
         attention=attention,
+        block=draw(st.integers(1, 25)) if attention == "block_causal" else 0,
         positions=draw(st.sampled_from(["learned", "rotary"])),
         quality=draw(st.booleans()),
     )
@@ -125,3 +129,40 @@ def test_training_counts_what_torch_counts() -> None:
         output = network(*sheet(shape, 3, 10))
         (output.logits.sum() + output.quality.sum()).backward()
     assert counter.get_total_flops() == training_flops(shape, 10, 3)
+
+
+@settings(max_examples=50, deadline=None)
+@given(shape=shapes("block_causal"), rows=st.integers(1, 3), data=st.data())
+def test_blocks_are_what_torch_counts_dense_and_what_their_masks_allow(
+    shape: Shape, rows: int, data: st.DataObject
+) -> None:
+    """A plain pass, and one over two copies of which one has heads."""
+    length = data.draw(st.integers(1, shape.length))
+    network, (tokens, features) = Transformer(shape), sheet(shape, rows, length)
+    dense = forward_flops(shape, length, causal_dense(length, length), length)
+    both = forward_flops(shape, 2 * length, causal_dense(2 * length, 2 * length), length)
+    assert counted(network, tokens, features) == rows * dense
+    assert counted(network.paired, tokens, tokens, features, shape.block) == rows * both
+    here = torch.device("cpu")
+    allowed = int(block_causal(length, shape.block, here).sum()), int(two_copies(length, shape.block, here).sum())
+    assert pass_flops(shape, length) == forward_flops(shape, length, allowed[0], length)
+    assert pair_flops(shape, length) == forward_flops(shape, 2 * length, allowed[1], length)
+    assert training_flops(shape, length, rows, extra_forwards=2) == rows * (
+        3 * pair_flops(shape, length) + 2 * pass_flops(shape, length)
+    )
+
+
+@given(length=st.integers(0, 60))
+def test_blocks_of_one_are_causal_and_one_block_is_everything(length: int) -> None:
+    assert block_causal_exact(length, 1) == causal_exact(0, length)
+    assert block_causal_exact(length, max(length, 1)) == block_causal_exact(length, 99) == length * length
+
+
+def test_training_in_pairs_counts_what_torch_counts() -> None:
+    """Torch multiplies what the masks hide too; that is all it adds."""
+    shape = Shape(vocabulary_size=7, length=10, num_layers=2, width=16, num_heads=2, attention="block_causal", block=4)
+    network, (tokens, features) = Transformer(shape), sheet(shape, 3, 10)
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        network.paired(tokens, tokens, features, 4).logits.sum().backward()
+    hidden = causal_dense(20, 20) - 2 * block_causal_exact(10, 4)
+    assert counter.get_total_flops() == training_flops(shape, 10, 3) + 9 * forward_flops(shape, 0, hidden, 0)

@@ -8,7 +8,10 @@ import pytest
 import dlmreason
 from dlmreason import launch
 from dlmreason.analysis.records import Record, read
+from dlmreason.diffusion.schedules import Linear
 from dlmreason.launch_config import Tree
+from dlmreason.policies.posterior import Posterior
+from dlmreason.policies.published import bd3
 from dlmreason.solve import Solution
 from tests.entry_points.tiny import GRAPH, MACHINE, NETWORK, TRAINER, content, copy, experiment, records, start, weights
 
@@ -66,7 +69,7 @@ def test_every_policy_answers_over_a_trained_network(policy: str, sudoku: Path, 
     assert all(record.events["written"] + record.events["doubted"] for record in last)
 
 
-@pytest.mark.parametrize("objective", ["nelbo", "mgdm", "llada", "gidd", "gidd_nelbo", "udlm"])
+@pytest.mark.parametrize("objective", ["nelbo", "mgdm", "llada", "gidd", "gidd_nelbo", "udlm", "block_diffusion"])
 def test_every_objective_trains(objective: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     argv = (*NETWORK, *GRAPH, *TRAINER, *MACHINE, "budget=tiny", f"objective@model.objective={objective}")
     assert start("train", *argv, "model.updates=4", f"output={tmp_path / 'out'}") == 0
@@ -76,6 +79,26 @@ def test_every_objective_trains(objective: str, tmp_path: Path, capsys: pytest.C
         checkpoint = f"checkpoint={tmp_path / 'out' / 'models' / 'diffusion'}"
         assert start("evaluate", checkpoint, *MACHINE, "budget=tiny", f"output={tmp_path / 'answers'}") == 2
         assert "only seen text" in capsys.readouterr().err and not (tmp_path / "answers").exists()
+
+
+def test_a_network_trained_in_blocks_answers_block_by_block(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = (*NETWORK, *GRAPH, *TRAINER, *MACHINE, "budget=tiny", "objective@model.objective=block_diffusion")
+    assert start("train", *argv, "model.objective.block=3", "model.updates=4", f"output={tmp_path / 'out'}") == 0
+    model = tmp_path / "out" / "models" / "diffusion"
+    given = (f"checkpoint={model}", *MACHINE, "budget=tiny", "budget.examples=2", "budget.passes=8")
+    capsys.readouterr()
+    for policy in (("policy=llada", "policy.block=3"), ("policy=bd3",), ("policy=ancestral",)):
+        assert start("evaluate", *given, *policy, f"output={tmp_path / 'refused'}") == 2
+        said = capsys.readouterr().err
+        assert "trained to write blocks of 3 positions" in said and "policy=bd3 with block=3" in said
+    assert not (tmp_path / "refused").exists()
+    assert start("evaluate", *given, "policy=bd3", "policy.block=3", f"output={tmp_path / 'answers'}") == 0
+    found = [each for each in read(tmp_path / "answers" / "records.jsonl", Record).items if each.rung == 8]
+    assert len(found) == 2 and all(each.events["written"] == each.nfe > 1 for each in found)
+    assert all("<mask>" not in each.answer for each in found)
+    with pytest.raises(ValueError, match="trained to write blocks of 3"):
+        dlmreason.load(model).solve("3>5 3>2 5>7 2>9 3 7", policy=Posterior(Linear()))
+    assert dlmreason.load(model).solve("3>5 3>2 5>7 2>9 3 7", passes=8, policy=bd3(3)).passes > 1
 
 
 def test_evaluate_reads_a_file_and_counts_what_it_leaves_out(

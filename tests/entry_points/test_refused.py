@@ -47,6 +47,21 @@ GOOD = "1.34341.2.4343.1,1234341221434321\n", "12.434122143432.,1234341221434321
         ),
         (
             "experiment",
+            (*TINY, "objective@models.answer.objective=block_diffusion"),
+            ["models.answer.objective", "blocks of 4 positions", "kind=autoregressive", "next_token"],
+        ),
+        (
+            "experiment",
+            (*TINY, "objective@models.diffusion.objective=block_diffusion", "models.diffusion.objective.block=0"),
+            ["models.diffusion.objective", "objective.block=0", "1 or more"],
+        ),
+        (
+            "experiment",
+            (*TINY, "objective@models.diffusion.objective=block_diffusion"),
+            ["arms.", "policy", "trained to write blocks of 4 positions", "policy=bd3 with block=4"],
+        ),
+        (
+            "experiment",
             (*TINY, "objective@models.answer.objective=next_token_plain"),
             ["arms.answer.rules", "models.answer trains no quality head"],
         ),

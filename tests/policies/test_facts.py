@@ -18,8 +18,8 @@ from dlmreason.policies.locking import Locked
 from dlmreason.policies.metropolis import Metropolis
 from dlmreason.policies.ordered import Ordered
 from dlmreason.policies.posterior import Cap, Posterior
-from dlmreason.policies.published import p2
-from dlmreason.policies.scores import confidence, mean_log_max, mean_log_quality
+from dlmreason.policies.published import bd3, llada, p2
+from dlmreason.policies.scores import Blocks, confidence, mean_log_max, mean_log_quality
 from dlmreason.policies.voting import Vote
 from dlmreason.policies.wrappers import Certify, Episodes, Judged, KeepBest, Restart
 
@@ -111,8 +111,48 @@ def test_a_policy_that_writes_into_masks_needs_a_network_that_has_seen_some(poli
         check_sound(policy, quality=True, masks=False)
 
 
+BLOCKWISE = Ordered(Blocks(confidence, 4, by_position=True), 1)
+
+
+@pytest.mark.parametrize("policy", [BLOCKWISE, bd3(4), bd3(2), bd3(1, "left_to_right", None, 0.0)])
+def test_a_network_trained_in_blocks_takes_a_policy_that_keeps_to_them(policy: Any) -> None:
+    check_sound(policy, quality=False, block=4)
+    check_sound(policy, quality=False)
+
+
+@pytest.mark.parametrize(("kept", "taught"), [(4, 3), (4, 2), (2, 3)])
+def test_a_network_trained_in_blocks_refuses_others(kept: int, taught: int) -> None:
+    says = rf"writes blocks of {kept} positions, and .* blocks of {taught} positions.*: choose policy=bd3 with"
+    with pytest.raises(ValueError, match=says):
+        check_sound(bd3(kept), quality=False, block=taught)
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        Ordered(confidence),
+        llada(block=4),
+        Posterior(Linear()),
+        Gibbs(),
+        Metropolis(2),
+        p2(),
+        Doubt(AtRandom(3), BLOCKWISE),
+        CrossChecked(BLOCKWISE, 2),
+        FixedPoint(BLOCKWISE, 2),
+        Prophet(BLOCKWISE),
+        Judged(BLOCKWISE, mean_log_max),
+        KeepBest(Judged(BLOCKWISE, mean_log_max)),
+    ],
+)
+def test_a_network_trained_in_blocks_refuses_one_that_may_not(policy: Any) -> None:
+    """Blocks of the editable positions are others; and what is made of two may ask for what lies beyond the block."""
+    with pytest.raises(ValueError, match=r"the policy writes anywhere.*: choose policy=bd3 with block=4, or Ordered"):
+        check_sound(policy, quality=True, block=4)
+    check_sound(policy, quality=True)
+
+
 def test_a_policy_of_ones_own_may_declare_nothing() -> None:
-    check_sound(object(), quality=False)  # type: ignore[arg-type]
+    check_sound(object(), quality=False, block=4)  # type: ignore[arg-type]
     assert facts_of(object()) == Facts()  # type: ignore[arg-type]
 
 

@@ -15,6 +15,7 @@ from dlmreason.policies.ordered import Ordered, PlackettLuce
 from dlmreason.policies.planned import Planned, Planner
 from dlmreason.policies.scores import Blocks, certain, confidence, entropy, even, left_to_right, margin, sampled
 from dlmreason.sampling.denoise import Rows
+from tests.policies import hand
 from tests.policies.laws import Law, answer_law, total_variation
 from tests.policies.walk import Opinions, digest, same_moves, walked
 from tests.toys import JOINT, Oracle, random_joint, sudoku_rows
@@ -32,6 +33,8 @@ UNBIASED = {
     "factor": published.factor(0.0, "entropy", 1.0),
     "blocks of one": DRAWN(Blocks(confidence, 1)),
     "blocks of two": DRAWN(Blocks(margin, 2)),
+    "bd3 in blocks of one": published.bd3(1),
+    "bd3 in blocks of two": published.bd3(2),
     "planned, nothing taken back": Planned(Planner(even, certain), temperature=1.0, rank=PlackettLuce()),
     "prism, nothing taken back": published.prism(remask=0),
 }
@@ -92,9 +95,32 @@ def test_a_block_of_the_whole_is_the_order_itself_and_a_block_of_one_goes_left_t
         assert same_moves(whole(count, 1.0), Ordered(confidence, count, 1.0), 6)
     assert same_moves(single(1, 1.0), Ordered(left_to_right, 1, 1.0), 12)
     assert not same_moves(single(1, 1.0), Ordered(confidence, 1, 1.0), 12)
+    assert same_moves(published.bd3(16), published.random_order(), 6)
+    assert same_moves(published.bd3(1), Ordered(left_to_right, 1, 1.0), 12)
+    assert not same_moves(published.bd3(4), published.random_order(), 6)
     assert answer_law(single(1, 1.0), Oracle(JOINT), 2) == pytest.approx(
         answer_law(DRAWN(left_to_right), Oracle(JOINT), 2)
     )
+
+
+def test_blocks_by_position_count_what_is_given_too() -> None:
+    """Given 0 and 5 of 7: blocks of 3 by position are 1 2 | 3 4 | 6, those of the answer 1 2 3 | 4 6."""
+    now = hand.canvas([[0] + [hand.MASK] * 4 + [0, hand.MASK]], given=(0, 5))
+    sure = hand.reading(now, [[0.5, 0.3, 0.2]] * 3 + [[0.9, 0.05, 0.05]] * 4)
+    written = {}
+    for by_position in (True, False):
+        tokens, order = now, []
+        policy = Ordered(Blocks(confidence, 3, by_position), 1)
+        while bool(tokens.masked.any()):
+            reading = sure._replace(of=sure.of._replace(tokens=tokens.tokens))
+            move = policy(tokens, reading, hand.clock(0), (), hand.Scripted())
+            order += (move.tokens != tokens.tokens)[0].nonzero().flatten().tolist()
+            tokens = tokens._replace(tokens=move.tokens)
+        written[by_position] = order
+    assert written == {True: [1, 2, 3, 4, 6], False: [3, 1, 2, 4, 6]}
+    many = published.bd3(3, "confidence", count=9, temperature=0.0)
+    move = many(now, sure, hand.clock(0), (), hand.Scripted())
+    assert (move.tokens != now.tokens)[0].tolist() == [False, True, True] + [False] * 4
 
 
 @pytest.mark.parametrize(("passes", "left"), [(1, 8), (2, 4), (3, 0), (6, 0), (7, 0), (12, 0), (30, 0)])
@@ -124,6 +150,7 @@ SAMPLERS: dict[str, Policy] = {
     "factor": published.factor(),
     "maskgit": published.maskgit(),
     "llada": published.llada(block=6),
+    "bd3": published.bd3(3, count=2),
     "p2": published.p2(),
     "p2_paper": published.p2(0.5, "paper", True, "cosine"),
     "remedi": published.remedi(noise=1.0),

@@ -1,0 +1,30 @@
+"""Which position may read which, where that is neither all nor the past alone: blocks that are read one after another.
+
+This file decides what a block is and what the two copies of block diffusion may see of each other. A block is `block`
+neighbouring positions counted from position 0, given or written alike, so that a network needs to know nothing of a
+row; where a prompt ends within a block, its answer's first block is the shorter for it, and the last may be short. What
+a task gives beyond a block is not seen from it, so blocks are for answers that follow their prompt.
+Shape letters: L positions, the first axis of a mask the one that reads, True where it may.
+"""
+
+import torch
+from torch import Tensor
+
+
+def block_causal(length: int, block: int, device: torch.device) -> Tensor:
+    """[L, L] bool: a position reads its own block and all before it."""
+    number = torch.arange(length, device=device) // block
+    return number[:, None] >= number
+
+
+def two_copies(length: int, block: int, device: torch.device) -> Tensor:
+    """[2L, 2L] bool for a noised copy and, behind it, the clean one [BD3-LM, arXiv:2503.09573, vectorised training].
+
+    The noised copy of a block reads itself and the clean copies of the blocks before; the clean one reads as in
+    `block_causal`, and nothing of what is noised.
+    """
+    number = torch.arange(length, device=device) // block
+    same, before = number[:, None] == number, number[:, None] > number
+    noised = torch.cat((same, before), 1)
+    clean = torch.cat((torch.zeros_like(same), same | before), 1)
+    return torch.cat((noised, clean))
