@@ -66,11 +66,14 @@ class Taught(NamedTuple):
 
     quality: bool  # to say which tokens are right
     masks: bool  # to read canvases with positions that wait to be written
+    carry: bool = False  # to read what it had in mind a pass before
 
 
 def taught_by(objective: Objective | Staged, head: bool) -> Taught:
-    """head: the network has a quality head. An objective of one's own that says nothing is taken at its best."""
-    return Taught(head and getattr(objective, "judges", True), getattr(objective, "blanks", True))
+    """head: the network has a quality head. An objective of one's own that says nothing is taken at its best, but for
+    the carry: a network takes one where its objective says that it trains one, so that none is ever read untrained."""
+    judges, blanks = getattr(objective, "judges", True), getattr(objective, "blanks", True)
+    return Taught(head and judges, blanks, getattr(objective, "carries", False))
 
 
 def digest(*parts: Any) -> str:
@@ -151,6 +154,7 @@ def _model(
     vocabulary = task.vocabulary(thought)
     with launch.refused(f"models.{name}.thought", ValueError):
         length = task.length(in_place=in_place, thought=thought)
+    objective = launch.instantiate(given["objective"], f"models.{name}.objective", settings["trusted"])
     # What both arms share is sized alike; the canvas and the chain differ in length, and so in a position table.
     shape = launch.instantiate(
         {"_target_": "dlmreason.networks.transformer.Shape", **settings["network"]},
@@ -161,8 +165,8 @@ def _model(
         feature_sizes=tuple(task.feature_sizes),
         attention="bidirectional" if diffusion else "causal",
         quality=given["quality"],
+        carry=taught_by(objective, given["quality"]).carry,
     )
-    objective = launch.instantiate(given["objective"], f"models.{name}.objective", settings["trusted"])
     updates = given["updates"]
     if updates is None:
         wanted = given["flops"] if given.get("flops") is not None else known[given["match"]].flops()
@@ -256,7 +260,7 @@ def policy_of(given: Mapping[str, Any], key: str, trusted: Sequence[str], taught
     config = {name: value for name, value in given.items() if name != "name"}
     policy: Policy = launch.instantiate(config, key, trusted)
     with launch.refused(key, ValueError):
-        check_sound(policy, quality=taught.quality, masks=taught.masks)
+        check_sound(policy, quality=taught.quality, carry=taught.carry, masks=taught.masks)
     return policy
 
 
@@ -310,7 +314,8 @@ def arm_of(
     arm, budget = settings["arms"][name], settings["budget"]
     network = trained[arm["model"]].network.to(device)
     if policy is not None:
-        denoiser = Denoise(network, task.vocabulary(False).mask_id)
+        length = task.length(in_place=task.in_place, thought=False)
+        denoiser = Denoise(network, task.vocabulary(False).mask_id, length)
         return DiffusionArm(name, task, network, denoiser, policy, budget["width"], budget["chunk"], device)
     with launch.refused(f"arms.{name}", ValueError):
         return AutoregressiveArm(

@@ -65,7 +65,8 @@ class Solver:
             raise ValueError(f"passes={passes}: must be a whole number of 1 or more")
         example = self.task.example(puzzle)
         network = self.trained.network
-        denoiser = Denoise(network, self.task.vocabulary(False).mask_id)
+        length = self.task.length(in_place=self.task.in_place, thought=False)
+        denoiser = Denoise(network, self.task.vocabulary(False).mask_id, length)
         arm = DiffusionArm("solve", self.task, network, denoiser, policy or change_of_mind(), width=1, chunk=32)
         attempt = next(arm.attempts([example], (passes,), seed))[0]
         story = arm.traces([example], passes, seed)[example.id]
