@@ -66,7 +66,7 @@ def test_every_policy_answers_over_a_trained_network(policy: str, sudoku: Path, 
     assert all(record.events["written"] + record.events["doubted"] for record in last)
 
 
-@pytest.mark.parametrize("objective", ["nelbo", "mgdm", "llada", "gidd", "gidd_nelbo", "udlm"])
+@pytest.mark.parametrize("objective", ["nelbo", "mgdm", "llada", "gidd", "gidd_nelbo", "udlm", "self_conditioned"])
 def test_every_objective_trains(objective: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     argv = (*NETWORK, *GRAPH, *TRAINER, *MACHINE, "budget=tiny", f"objective@model.objective={objective}")
     assert start("train", *argv, "model.updates=4", f"output={tmp_path / 'out'}") == 0
@@ -76,6 +76,17 @@ def test_every_objective_trains(objective: str, tmp_path: Path, capsys: pytest.C
         checkpoint = f"checkpoint={tmp_path / 'out' / 'models' / 'diffusion'}"
         assert start("evaluate", checkpoint, *MACHINE, "budget=tiny", f"output={tmp_path / 'answers'}") == 2
         assert "only seen text" in capsys.readouterr().err and not (tmp_path / "answers").exists()
+
+
+def test_a_network_that_carries_is_trained_kept_and_asked(tmp_path: Path) -> None:
+    argv = (*NETWORK, *GRAPH, *TRAINER, *MACHINE, "budget=tiny", "objective@model.objective=self_conditioned")
+    assert start("train", *argv, "model.updates=4", f"output={tmp_path / 'out'}") == 0
+    model = tmp_path / "out" / "models" / "diffusion"
+    about = json.loads((model / "description.json").read_text())
+    assert about["shape"]["carry"] and about["extra"]["taught"]["carry"]
+    argv = (f"checkpoint={model}", "task=star_graph", "task.length=2", *MACHINE, "budget=tiny", "budget.examples=2")
+    assert start("evaluate", *argv, "policy=change_of_mind", f"output={tmp_path / 'shorter'}") == 0
+    assert read(tmp_path / "shorter" / "records.jsonl", Record).items
 
 
 def test_evaluate_reads_a_file_and_counts_what_it_leaves_out(
