@@ -84,9 +84,10 @@ def test_a_network_that_carries_is_trained_kept_and_asked(tmp_path: Path) -> Non
     model = tmp_path / "out" / "models" / "diffusion"
     about = json.loads((model / "description.json").read_text())
     assert about["shape"]["carry"] and about["extra"]["taught"]["carry"]
-    argv = (f"checkpoint={model}", "task=star_graph", "task.length=2", *MACHINE, "budget=tiny", "budget.examples=2")
-    assert start("evaluate", *argv, "policy=change_of_mind", f"output={tmp_path / 'shorter'}") == 0
-    assert read(tmp_path / "shorter" / "records.jsonl", Record).items
+    argv = (f"checkpoint={model}", *MACHINE, "budget=tiny", "budget.examples=2", "policy=change_of_mind")
+    assert start("evaluate", *argv, f"output={tmp_path / 'asked'}") == 0
+    assert read(tmp_path / "asked" / "records.jsonl", Record).items
+    assert dlmreason.load(model).solve("3>5 3>2 5>7 2>9 3 7", passes=4).passes == 4
 
 
 def test_evaluate_reads_a_file_and_counts_what_it_leaves_out(
