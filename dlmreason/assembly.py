@@ -67,11 +67,14 @@ class Taught(NamedTuple):
     quality: bool  # to say which tokens are right
     masks: bool  # to read canvases with positions that wait to be written
     block: int = 0  # to write blocks of so many positions, each when all before it is written; 0: in any order
+    carry: bool = False  # to read what it had in mind a pass before
 
 
 def taught_by(objective: Objective | Staged, head: bool) -> Taught:
-    """head: the network has a quality head. An objective of one's own that says nothing is taken at its best."""
-    return Taught(head and getattr(objective, "judges", True), getattr(objective, "blanks", True), _block(objective))
+    """head: the network has a quality head. An objective of one's own that says nothing is taken at its best, but for
+    the carry: a network takes one where its objective says that it trains one, so that none is ever read untrained."""
+    judges, blanks = getattr(objective, "judges", True), getattr(objective, "blanks", True)
+    return Taught(head and judges, blanks, _block(objective), getattr(objective, "carries", False))
 
 
 def _block(objective: Objective | Staged) -> int:
@@ -184,6 +187,7 @@ def _model(
         attention="block_causal" if block else "bidirectional" if diffusion else "causal",
         block=block,
         quality=given["quality"],
+        carry=taught_by(objective, given["quality"]).carry,
     )
     updates = given["updates"]
     if updates is None:
@@ -280,7 +284,7 @@ def policy_of(given: Mapping[str, Any], key: str, trusted: Sequence[str], taught
     config = {name: value for name, value in given.items() if name != "name"}
     policy: Policy = launch.instantiate(config, key, trusted)
     with launch.refused(key, ValueError):
-        check_sound(policy, quality=taught.quality, masks=taught.masks, block=taught.block)
+        check_sound(policy, **taught._asdict())
     return policy
 
 
@@ -334,7 +338,8 @@ def arm_of(
     arm, budget = settings["arms"][name], settings["budget"]
     network = trained[arm["model"]].network.to(device)
     if policy is not None:
-        denoiser = Denoise(network, task.vocabulary(False).mask_id)
+        length = task.length(in_place=task.in_place, thought=False)
+        denoiser = Denoise(network, task.vocabulary(False).mask_id, length)
         width, chunk, oracle = budget["width"], budget["chunk"], arm.get("oracle", False)
         return DiffusionArm(name, task, network, denoiser, policy, width, chunk, device, oracle)
     with launch.refused(f"arms.{name}", ValueError):

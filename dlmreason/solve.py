@@ -64,12 +64,13 @@ class Solver:
         from dlmreason.policies.presets import change_of_mind
 
         policy, taught = policy or change_of_mind(), self.trained.taught
-        check_sound(policy, quality=taught.quality, masks=taught.masks, block=taught.block)
+        check_sound(policy, **taught._asdict())
         if passes < 1:
             raise ValueError(f"passes={passes}: must be a whole number of 1 or more")
         example = self.task.example(puzzle)
         network = self.trained.network
-        denoiser = Denoise(network, self.task.vocabulary(False).mask_id)
+        length = self.task.length(in_place=self.task.in_place, thought=False)
+        denoiser = Denoise(network, self.task.vocabulary(False).mask_id, length)
         arm = DiffusionArm("solve", self.task, network, denoiser, policy, width=1, chunk=32)
         attempt = next(arm.attempts([example], (passes,), seed))[0]
         story = arm.traces([example], passes, seed)[example.id]

@@ -165,7 +165,7 @@ def validation(model: Any, task: Any, settings: Mapping[str, Any]) -> Callable[[
         if model.kind == "diffusion":
             mask_id, passes = task.vocabulary(False).mask_id, task.length(in_place=task.in_place, thought=False)
             arm: Any = DiffusionArm(
-                "validation", task, network, Denoise(network, mask_id), policy, budget["width"], 8, device
+                "validation", task, network, Denoise(network, mask_id, passes), policy, budget["width"], 8, device
             )
             attempts = arm.attempts(examples, (passes,), settings["seed"])
         else:

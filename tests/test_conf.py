@@ -223,6 +223,30 @@ def test_stages_of_different_blocks_are_refused() -> None:
             build(settings)
 
 
+def test_a_network_carries_where_its_objective_teaches_it_to() -> None:
+    settings = composed("experiment=demo", "objective@models.diffusion.objective=self_conditioned", *SMALL)
+    models, plain = build_models(settings), build_models(composed("experiment=demo", *SMALL))
+    assert [(name, model.shape.carry, model.taught.carry) for name, model in models.items()] == [
+        (name, name == "diffusion", name == "diffusion") for name in plain
+    ]
+    assert models["diffusion"].flops() > plain["diffusion"].flops()
+    assert models["diffusion"].key != plain["diffusion"].key and models["answer"].key != plain["answer"].key
+    build_arms(settings)
+    never = composed(
+        "experiment=demo",
+        "objective@models.diffusion.objective=self_conditioned",
+        "models.diffusion.objective.chance=0",
+        *SMALL,
+    )
+    assert not build_models(never)["diffusion"].shape.carry
+    with pytest.raises(launch.BadInput, match="a causal network makes one pass"):
+        build_models(composed("experiment=demo", "objective@models.answer.objective=self_conditioned", *SMALL))
+
+
+def test_an_older_checkpoint_was_taught_no_carry() -> None:
+    assert not assembly.Taught(quality=True, masks=True).carry
+
+
 @pytest.mark.parametrize("policy", ["change_of_mind", "random_doubt", "restarts"])
 def test_a_policy_that_reads_quality_is_refused_without_the_head(policy: str) -> None:
     settings = composed("experiment=demo", *SMALL, "models.diffusion.quality=false")

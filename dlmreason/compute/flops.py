@@ -22,6 +22,8 @@ class Sizes(Protocol):
     @property
     def quality(self) -> bool: ...
     @property
+    def carry(self) -> bool: ...
+    @property
     def attention(self) -> str: ...
     @property
     def block(self) -> int: ...
@@ -46,12 +48,14 @@ def block_causal_exact(length: int, block: int) -> int:
 def forward_flops(shape: Sizes, queries: int, attended: int, outputs: int) -> int:
     """FLOPs of reading `queries` tokens that attend to `attended` keys in all, with heads at `outputs` positions.
 
-    The quality head, where there is one, is applied wherever the output layer is: 2 * width a position.
+    The quality head, where there is one, is applied wherever the output layer is: 2 * width a position. A carry is
+    projected in for each token, also one of zeros.
     """
     width = shape.width
     block = queries * (8 * width * width + 4 * width * shape.feedforward) + 4 * attended * width
     heads = 2 * width * (shape.outputs + (1 if shape.quality else 0))
-    return shape.num_layers * block + outputs * heads
+    entry = 2 * queries * width * width if shape.carry else 0
+    return entry + shape.num_layers * block + outputs * heads
 
 
 def pass_flops(shape: Sizes, length: int) -> int:

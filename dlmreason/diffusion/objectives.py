@@ -194,6 +194,12 @@ class Staged:
                 f"objective.stages has the shares {shares}; each must be above 0 and together they must make 1: "
                 "lower one and raise another"
             )
+        carries = [getattr(objective, "carries", False) for _, objective in stages]
+        if carries != sorted(carries):
+            raise ValueError(
+                "objective.stages has a stage without a carry after one with: the network would be called with a carry "
+                "that the later stage never showed it: put that stage first, or make it SelfConditioned too"
+            )
         object.__setattr__(self, "stages", stages)
 
     @property
@@ -205,6 +211,11 @@ class Staged:
     def judges(self) -> bool:
         """Whether the quality head is trained at any time."""
         return any(objective.judges for _, objective in self.stages)
+
+    @property
+    def carries(self) -> bool:
+        """Whether the network reads a carry in the end."""
+        return getattr(self.stages[-1][1], "carries", False)
 
     def at(self, update: int, updates: int) -> Objective:
         """The objective of update `update` (0 is the first) of `updates`."""

@@ -35,6 +35,11 @@ class Judging:
     weighting: Weighting = PLAIN
 
     def __post_init__(self) -> None:
+        if getattr(self.inner, "carries", False):
+            raise ValueError(
+                f"quality.inner={self.inner!r} reads a carry, which the quality head would not be shown: put "
+                "SelfConditioned around the whole objective"
+            )
         if self.target.guesses and not hasattr(self.inner, "guess"):
             raise ValueError(
                 f"quality.inner={self.inner!r} cannot be asked what its network would have written: choose "

@@ -40,6 +40,7 @@ class Shape:
     block: int = 0  # positions of a block, only and always with attention=block_causal; see `networks.attention`
     positions: str = "learned"
     quality: bool = False  # a head that judges the token at each position
+    carry: bool = False  # it reads what it said of each position in the pass before
 
     def __post_init__(self) -> None:
         fix = object.__setattr__
@@ -94,6 +95,11 @@ def _faults(shape: Shape) -> list[str]:
             f"network attention={shape.attention} and block={shape.block} do not fit: attention=block_causal takes a "
             f"block of 1 position or more, any other attention block=0"
         )
+    if shape.carry and shape.attention == "causal":
+        wrong.append(
+            "network carry=true hands a state to the next pass over the same canvas, and a causal network makes one "
+            "pass: set attention=bidirectional, or train it with an objective that carries nothing"
+        )
     if shape.positions not in POSITIONS:
         wrong.append(f"network positions={shape.positions!r} is none of {', '.join(POSITIONS)}")
     if any(size < 1 for size in shape.feature_sizes):
@@ -106,7 +112,7 @@ class Output(NamedTuple):
 
     logits: Tensor  # [B, L, outputs]
     quality: Tensor | None  # [B, L], the logit of "the token now there is right"; None without the head
-    hidden: Tensor  # [B, L, width], what the heads read
+    hidden: Tensor  # [B, L, width], normed: what the heads read, and the carry of the next pass
 
 
 class Cache(NamedTuple):
@@ -192,11 +198,32 @@ def _turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return x * cos + torch.cat((-right, left), -1) * sin
 
 
+class _Recall(nn.Module):
+    """Adds to the stream what was in mind at each position a pass before, normed and projected."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.RMSNorm(width, eps=NORM_EPS)
+        # A `Linear` draws its weights at birth, and would shift the draws of all others.
+        self.weight = nn.Parameter(torch.empty(width, width))
+
+    def forward(self, x: Tensor, carry: Tensor) -> Tensor:
+        if carry.shape != x.shape:
+            raise ValueError(
+                f"a carry of shape {tuple(carry.shape)} for a stream of shape {tuple(x.shape)}: it is the hidden state "
+                "of these rows and positions; tell `Denoise` the length of its sheets"
+            )
+        return x + functional.linear(self.norm(carry.to(x.dtype)), self.weight)
+
+
 class Transformer(nn.Module):
     """Logits and quality of every position; weights are drawn as in GPT-2.
 
     A causal network's quality at a position judges the token there given what comes before it; a bidirectional one's
     given the whole canvas. Right padding is invisible to a causal network's earlier positions.
+
+    With a carry it is the same network, of the same first weights, that adds to each token what it had in mind there
+    in the pass before: the hidden state, normed and projected, so that zeros are no carry.
     """
 
     positions: Tensor
@@ -219,6 +246,7 @@ class Transformer(nn.Module):
         # The quality head is the last output of one matrix: alone it would be a matrix-vector product, whose sums
         # differ by a bit with the row's seat.
         self.head = nn.Linear(shape.width, shape.outputs + shape.quality, bias=False)
+        self.recall = _Recall(shape.width) if shape.carry else None  # last: what every network has is drawn alike
         self._draw_weights()
 
     def _draw_weights(self) -> None:
@@ -230,6 +258,10 @@ class Transformer(nn.Module):
         if self.features is not None:
             with torch.no_grad():
                 self.features.weight[0] = 0.0
+
+    @property
+    def carries(self) -> bool:
+        return self.shape.carry
 
     @property
     def num_parameters(self) -> int:
@@ -247,18 +279,24 @@ class Transformer(nn.Module):
         tokens: Tensor,
         features: Tensor,
         *,
+        carry: Tensor | None = None,
         cache: Cache | None = None,
         at: Tensor | None = None,
         read: Tensor | None = None,
     ) -> Output:
         """Reads a whole sheet, or with a cache each row's next tokens.
 
-        tokens: [B, L] int64.  features: [B, L, F] int64, 0 for none.  at: [B] int64, the position of each row's first
-        token; only with `cache`, which must hold everything before it.  read: [B, R] int64, the places in 0..L-1 of
-        which heads are wanted, and paid for; all without it.
+        tokens: [B, L] int64.  features: [B, L, F] int64, 0 for none.  carry: [B, L, width], the `hidden` of the pass
+        before; without it a network that carries reads zeros, at the same price.  at: [B] int64, the position of each
+        row's first token; only with `cache`, which must hold everything before it.  read: [B, R] int64, the places in
+        0..L-1 of which heads are wanted, and paid for; all without it.
         """
         self._check(tokens, features, cache, at)
+        if carry is not None and not self.carries:
+            raise ValueError("a carry for a network that takes none: leave it out, or give it the shape carry=true")
         x, reach = self._enter(tokens, features, cache, at)
+        if self.recall is not None:
+            x = self.recall(x, torch.zeros_like(x) if carry is None else carry)
         for number, block in enumerate(self.blocks):
             x = block(x, reach, None if cache is None else cache.layers[number])
         if read is not None:
@@ -351,24 +389,39 @@ def _angles(shape: Shape) -> Tensor:
 
 
 class Denoise:
-    """A network that is not causal as the denoiser that the sampler calls: no level is read, nothing is carried."""
+    """A network that is not causal as the denoiser that the sampler calls: no level is read.
+
+    A network that carries is handed its own last hidden state [B, L, width], in float32 whatever it computes in, so
+    that a snapshot holds all of it; before the first pass, zeros.
+    """
 
     uses_level = False
 
-    def __init__(self, network: nn.Module, mask_id: int) -> None:
-        """network: `Transformer`, or any module of its signature.  mask_id: what an unwritten position holds."""
+    def __init__(self, network: nn.Module, mask_id: int, length: int = 0) -> None:
+        """network: `Transformer`, or any module of its signature.  mask_id: what an unwritten position holds.  length:
+        positions of the sheets that will be read, for the first carry; 0: as many as the network can read."""
         self.network = network
         self.mask_id = mask_id
+        self.length = length
+
+    @property
+    def carries(self) -> bool:
+        return getattr(self.network, "carries", False)
 
     def first_carry(self, rows: int) -> Any:
-        return ()
+        if not self.carries:
+            return ()
+        shape: Any = self.network.shape
+        device = next(self.network.parameters()).device
+        return torch.zeros(rows, self.length or shape.length, shape.width, device=device)
 
     def __call__(self, ask: Ask, features: Tensor) -> Reading:
-        output: Output = self.network(ask.tokens, features)
+        told = {"carry": ask.carry} if self.carries else {}
+        output: Output = self.network(ask.tokens, features, **told)
         # In float32 a sigmoid reaches 1 at a logit of 17, in float64 at 37, and the log of its complement is lost. As
         # exp(log sigmoid), because torch's float64 sigmoid differs by a bit between a tensor's vectorised part and its
         # tail: a row's seat would show.
         quality = output.quality
         if quality is not None:
             quality = functional.logsigmoid(quality.double().clamp(-MOST_SURE, MOST_SURE)).exp()
-        return Reading(of=ask, logits=output.logits, quality=quality, carry=())
+        return Reading(of=ask, logits=output.logits, quality=quality, carry=output.hidden.float() if told else ())

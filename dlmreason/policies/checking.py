@@ -68,6 +68,7 @@ class CrossChecked:
 
         hidden = (place % groups[:, None] == left[:, None] - 1) & canvas.editable
         probe = torch.where(hidden, canvas.mask_id, held.answer)
+        # With the first carry: that of this row remembers what is hidden.
         ask = Ask(probe, level(probe, canvas), canvas.carry)
         wait = held._replace(tokens=canvas.tokens, ask=ask, wake=next_pass(probe), score=unjudged(probe))
         # One that waits for nothing was not asked about, and has no score of ours.

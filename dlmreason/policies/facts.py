@@ -15,7 +15,8 @@ Function = TypeVar("Function", bound=Callable[..., object])
 NEEDS = {
     "quality": "with a quality head: train it with a quality objective, or choose a policy that needs none, such as "
     "confidence or ancestral",
-    "carry": "that hands a state from pass to pass: choose a policy that carries nothing",
+    "carry": "that hands a state from pass to pass: train it with the objective self_conditioned, or choose a policy "
+    "that carries nothing",
     "masks": "that was trained on canvases with masks, where this one has only seen text: train it with an objective "
     "whose noise has masks, such as masked, mgdm or gidd",
 }

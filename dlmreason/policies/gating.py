@@ -83,7 +83,8 @@ class Gate:
         index = memory.index + move.wake.clamp(max=self.passes)
         over = index >= self.passes
         # The answer is what is weighed, and what would be settled on: the canvas may lack what was just doubted.
-        ask = Ask(move.answer, level(move.answer, canvas), canvas.carry)
+        # As the next pass of the first policy, carry and all: the second's answers are read in their line too.
+        ask = Ask(move.answer, level(move.answer, canvas), move.ask.carry)
         shown = move._replace(tokens=move.answer, ask=ask, wake=next_pass(move.answer), score=unjudged(move.answer))
         stage = torch.where(over, _WEIGHED, _FIRST)
         after = _Gate(move.memory, memory.second, stage, index, move.answer)

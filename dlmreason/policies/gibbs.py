@@ -22,7 +22,8 @@ class Gibbs:
     Each pass reads a probe, the canvas with the sites that are still to be drawn masked, and draws one of them, at
     random; so a block takes `sites` passes, and the canvas changes when it is complete. sites = 1 is single-site Gibbs.
     A first canvas with blanks begins with these as its block, each written at once: a sample in a random order. All
-    sites drawn in one pass would not be exact; see `Metropolis`.
+    sites drawn in one pass would not be exact; see `Metropolis`. Every pass reads the first carry: any other remembers
+    what was erased, and would make of the model's conditionals none.
 
     Raises: ValueError where sites < 1.
     """
@@ -54,7 +55,7 @@ class Gibbs:
         tokens = choose(complete | canvas.masked.any(-1), probe, canvas.tokens)
         following = torch.where(complete[:, None], erase(canvas, tokens, order < self.sites), probe)
         settled = settled_where(~canvas.editable.any(-1))
-        return moved(canvas, reading, tokens, wake=settled, probe=following)
+        return moved(canvas, reading, tokens, wake=settled, carry=canvas.carry, probe=following)
 
 
 def require_sites(sites: int) -> None:

@@ -34,7 +34,7 @@ class Metropolis:
     position first, gives p(block | rest): sites - 1 more passes for the proposal and as many for the block that stands,
     each with one more site of the block shown. So a trial takes 2 sites - 1 passes, each charged to the row, and leaves
     the joint law p^power invariant where the model's conditionals are those of one, p. A first canvas with blanks is
-    filled first, one random site a pass.
+    filled first, one random site a pass. Every pass reads the first carry, as in `Gibbs`.
 
     power: above 1 prefers probable canvases, below 1 improbable ones; at 1 and sites = 1 every proposal is accepted,
     which is Gibbs.
@@ -77,7 +77,8 @@ class Metropolis:
         begin = over | (filling & ~blank(canvas, shown).any(-1))
         trial = choose(begin, self._trial(canvas, tokens, order), trial)
         probe = choose(filling & ~begin, tokens, _probe(canvas, tokens, trial))
-        return moved(canvas, reading, tokens, trial, wake=settled_where(~canvas.editable.any(-1)), probe=probe)
+        settled = settled_where(~canvas.editable.any(-1))
+        return moved(canvas, reading, tokens, trial, wake=settled, carry=canvas.carry, probe=probe)
 
     def _trial(self, canvas: Canvas, tokens: Tensor, order: Tensor) -> _Trial:
         """A new block, nothing read of it."""

@@ -65,7 +65,7 @@ def moved(
     probe: Tensor | None = None,
 ) -> Move:
     """The usual move: write `tokens`, answer what stands, read it (or `probe` [B, L]) next, with the carry that
-    came."""
+    came (or `carry`)."""
     asked = tokens if probe is None else probe
     ask = Ask(asked, level(asked, canvas), reading.carry if carry is None else carry)
     answer = filled(canvas, reading, tokens)

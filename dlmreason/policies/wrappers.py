@@ -245,6 +245,7 @@ class Certify:
         chance = torch.full(canvas.tokens.shape, self.share, dtype=torch.float64, device=canvas.tokens.device)
         hidden = noise.coin(chance, "renoise") & canvas.editable
         probe = torch.where(hidden, canvas.mask_id, held.answer)
+        # With the first carry: that of this row remembers what is hidden.
         ask = Ask(probe, level(probe, canvas), canvas.carry)
         # Unjudged while it waits: a wrapper outside must hear each judgement once.
         wait = held._replace(tokens=canvas.tokens, ask=ask, wake=next_pass(probe), score=unjudged(probe))

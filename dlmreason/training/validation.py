@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import nn
 
+from dlmreason.diffusion.carried import SelfConditioned
 from dlmreason.diffusion.objectives import Objective
 from dlmreason.diffusion.quality import Quality, asked, auroc, mean_log_quality
 from dlmreason.training.sheets import Sheets, seed_of
@@ -22,7 +23,7 @@ class HeldOut:
     With a `Quality` objective also `held_out_state_auroc`, over full canvases with own errors: the chance that one with
     every token right scores above one with an error; left out where all or none are right. Below .98 a long search
     finds canvases that fool the head. Right means equal to the one answer given: it says nothing of puzzles with
-    several.
+    several. A network that carries is asked for it in a first pass.
     """
 
     objective: Objective
@@ -35,14 +36,15 @@ class HeldOut:
         generator = torch.Generator(device)
         sums: dict[str, float] = {}
         scores, rights = [], []
+        judge = self.objective.inner if isinstance(self.objective, SelfConditioned) else self.objective
         for number, rows in enumerate(torch.arange(len(self.sheets)).split(self.batch_size)):
             generator.manual_seed(seed_of("held out", self.seed, number))
             batch = self.sheets.take(rows).to(device)
             loss = self.objective(network, batch, generator)
             for name, value in ({"loss": loss.total} | loss.metrics).items():
                 sums[name] = sums.get(name, 0.0) + float(value.detach()) * len(rows)
-            if isinstance(self.objective, Quality):
-                canvas = replace(self.objective, full=1.0).canvas(network, batch, generator)
+            if isinstance(judge, Quality):
+                canvas = replace(judge, full=1.0).canvas(network, batch, generator)
                 scores.append(mean_log_quality(asked(network, canvas, batch.features), batch.judged))
                 rights.append(((canvas == batch.tokens) | ~batch.judged).all(-1))
         measured = {f"held_out_{name}": total / len(self.sheets) for name, total in sums.items()}

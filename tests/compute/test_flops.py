@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -42,6 +43,7 @@ def shapes(draw: st.DrawFn, attention: str) -> Shape:
         block=draw(st.integers(1, 25)) if attention == "block_causal" else 0,
         positions=draw(st.sampled_from(["learned", "rotary"])),
         quality=draw(st.booleans()),
+        carry=attention != "causal" and draw(st.booleans()),
     )
 
 
@@ -62,6 +64,9 @@ def test_a_pass_is_what_torch_counts(shape: Shape, rows: int, data: st.DataObjec
     length = data.draw(st.integers(1, shape.length))
     network = Transformer(shape)
     assert counted(network, *sheet(shape, rows, length)) == rows * pass_flops(shape, length)
+    if shape.carry:
+        carry = torch.ones(rows, length, shape.width)
+        assert counted(network, *sheet(shape, rows, length), carry=carry) == rows * pass_flops(shape, length)
 
 
 @settings(max_examples=50, deadline=None)
@@ -121,12 +126,13 @@ def test_training_is_three_forwards_and_what_the_objective_adds() -> None:
     assert training_flops(causal, 10, 1) == 3 * forward_flops(causal, 10, 55, 10)
 
 
-def test_training_counts_what_torch_counts() -> None:
+@pytest.mark.parametrize("carry", [False, True])
+def test_training_counts_what_torch_counts(carry: bool) -> None:
     """A backward costs two forwards: each product of a layer has two gradients, those of the first inputs included."""
-    shape = Shape(vocabulary_size=7, length=10, num_layers=2, width=16, num_heads=2, quality=True)
+    shape = Shape(vocabulary_size=7, length=10, num_layers=2, width=16, num_heads=2, quality=True, carry=carry)
     network = Transformer(shape)
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        output = network(*sheet(shape, 3, 10))
+        output = network(*sheet(shape, 3, 10), carry=torch.ones(3, 10, 16) if carry else None)
         (output.logits.sum() + output.quality.sum()).backward()
     assert counter.get_total_flops() == training_flops(shape, 10, 3)
 

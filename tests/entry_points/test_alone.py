@@ -69,7 +69,9 @@ def test_every_policy_answers_over_a_trained_network(policy: str, sudoku: Path, 
     assert all(record.events["written"] + record.events["doubted"] for record in last)
 
 
-@pytest.mark.parametrize("objective", ["nelbo", "mgdm", "llada", "gidd", "gidd_nelbo", "udlm", "block_diffusion"])
+@pytest.mark.parametrize(
+    "objective", ["nelbo", "mgdm", "llada", "gidd", "gidd_nelbo", "udlm", "block_diffusion", "self_conditioned"]
+)
 def test_every_objective_trains(objective: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     argv = (*NETWORK, *GRAPH, *TRAINER, *MACHINE, "budget=tiny", f"objective@model.objective={objective}")
     assert start("train", *argv, "model.updates=4", f"output={tmp_path / 'out'}") == 0
@@ -99,6 +101,18 @@ def test_a_network_trained_in_blocks_answers_block_by_block(tmp_path: Path, caps
     with pytest.raises(ValueError, match="trained to write blocks of 3"):
         dlmreason.load(model).solve("3>5 3>2 5>7 2>9 3 7", policy=Posterior(Linear()))
     assert dlmreason.load(model).solve("3>5 3>2 5>7 2>9 3 7", passes=8, policy=bd3(3)).passes > 1
+
+
+def test_a_network_that_carries_is_trained_kept_and_asked(tmp_path: Path) -> None:
+    argv = (*NETWORK, *GRAPH, *TRAINER, *MACHINE, "budget=tiny", "objective@model.objective=self_conditioned")
+    assert start("train", *argv, "model.updates=4", f"output={tmp_path / 'out'}") == 0
+    model = tmp_path / "out" / "models" / "diffusion"
+    about = json.loads((model / "description.json").read_text())
+    assert about["shape"]["carry"] and about["extra"]["taught"]["carry"]
+    argv = (f"checkpoint={model}", *MACHINE, "budget=tiny", "budget.examples=2", "policy=change_of_mind")
+    assert start("evaluate", *argv, f"output={tmp_path / 'asked'}") == 0
+    assert read(tmp_path / "asked" / "records.jsonl", Record).items
+    assert dlmreason.load(model).solve("3>5 3>2 5>7 2>9 3 7", passes=4).passes == 4
 
 
 def test_evaluate_reads_a_file_and_counts_what_it_leaves_out(
