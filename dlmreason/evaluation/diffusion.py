@@ -13,7 +13,17 @@ from torch import nn
 from dlmreason.canvas import NEVER, Denoiser, Policy, join
 from dlmreason.compute.flops import pass_flops
 from dlmreason.compute.ledger import Metered
-from dlmreason.evaluation.attempt import ANSWER, LAST, Attempt, Example, Task, answer_text, rows_of
+from dlmreason.evaluation.attempt import (
+    ANSWER,
+    LAST,
+    Attempt,
+    Example,
+    Task,
+    answer_text,
+    canvas_length,
+    canvas_sheet,
+    rows_of,
+)
 from dlmreason.evaluation.snapshot import Snapshot
 from dlmreason.sampling.denoise import Counts, Rows, Sampler, State
 from dlmreason.sampling.events import KINDS
@@ -24,8 +34,8 @@ from dlmreason.sampling.trace import Trace, Tracer
 class DiffusionArm:
     """Answers by denoising passes under a policy.
 
-    denoise: the network as a `Denoiser`.  width, chunk: see `Sampler`.  Its FLOPs are `pass_flops` for each call of a
-    row.
+    denoise: the network as a `Denoiser`.  width, chunk: see `Sampler`.  thought: its canvas holds a thought before the
+    answer.  Its FLOPs are `pass_flops` for each call of a row.
     """
 
     name: str
@@ -36,13 +46,14 @@ class DiffusionArm:
     width: int = 64
     chunk: int = 64
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    thought: bool = False
 
     def __post_init__(self) -> None:
-        self.length = self.task.length(in_place=self.task.in_place, thought=False)
+        self.length = canvas_length(self.task, self.thought)
         self.flops_per_pass = pass_flops(self.network.shape, self.length)  # type: ignore[arg-type]
         self.meter = Metered(self.denoiser, self.flops_per_pass)
         self.counts = Counts(0, 0)
-        self._vocabulary = self.task.vocabulary(False)
+        self._vocabulary = self.task.vocabulary(self.thought)
 
     @property
     def revises(self) -> bool:
@@ -76,7 +87,7 @@ class DiffusionArm:
 
     def traces(self, examples: Sequence[Example], passes: int, seed: int) -> dict[str, Trace]:
         """{example id: its story} of examples walked again: the same noise gives the same passes."""
-        rows = rows_of(self.task, examples, self.device)
+        rows = rows_of(self.task, examples, self.device, self.thought)
         names = {number: example.id for number, example in zip(rows.id.tolist(), examples, strict=True)}
         tracer = Tracer(names, self._vocabulary.mask_id)
         sampler = Sampler(self.policy, self.denoiser, (passes,), seed, self.width, self.chunk)
@@ -92,7 +103,7 @@ class DiffusionArm:
         snapshot: Snapshot | None,
         on_chunk: Callable[[int, Counts], None] | None,
     ) -> Iterator[tuple[Example, State]]:
-        rows = rows_of(self.task, examples, self.device)
+        rows = rows_of(self.task, examples, self.device, self.thought)
         by_id = dict(zip(rows.id.tolist(), examples, strict=True))
         sampler = Sampler(self.policy, self.meter, rungs, seed, self.width, self.chunk)
         pool, finished = None, []
@@ -120,7 +131,7 @@ class DiffusionArm:
             snapshot.finish(join(finished), rungs)
 
     def _read(self, example: Example, state: State, rungs: tuple[int, ...]) -> Iterator[Attempt]:
-        sheet_at = self.task.sheet(example, in_place=self.task.in_place, thought=False).answer_at
+        sheet_at = canvas_sheet(self.task, example, self.thought).answer_at
         final = int(state.nfe)
         for place, rung in enumerate(rungs):
             nfe = int(state.spent[0, place])
