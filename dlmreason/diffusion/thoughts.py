@@ -154,7 +154,7 @@ class ScheduledSampling:
         t = hidden.t
         u = t + (1 - t) * torch.rand(t.shape, generator=generator, device=t.device, dtype=torch.float64)
         clean, later = self.schedule.alpha(t), self.schedule.alpha(u)
-        chance = torch.where(clean > 0, 1 - later / torch.where(clean > 0, clean, 1.0), 0.0)
+        chance = 1 - later / torch.where(clean > 0, clean, 1.0)  # where nothing is clean, nothing is visible
         visible = (hidden.canvas != batch.mask_id) & (hidden.counts > 0)
         return coins(chance[:, None], batch.tokens, generator) & visible
 

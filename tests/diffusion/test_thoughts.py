@@ -211,7 +211,8 @@ def test_the_own_canvas_is_read_without_gradient_and_differs_at_what_is_shown_of
 def test_it_is_a_share_of_the_rows(chance: float) -> None:
     network = Fake(lambda tokens: 50.0 * nn.functional.one_hot((GOLD + 1) % MASK, MASK).float())
     inner = MaskedDiffusion(times=At(0.1))
-    ScheduledSampling(inner, chance)(network, DATA, generator(4))
+    loss = ScheduledSampling(inner, chance)(network, DATA, generator(4))
+    assert loss.metrics["scheduled_errors"] == 1
     could, changed = ((read != inner.hide(DATA, generator(4)).canvas).any(-1) for read in network.read)
     assert could.sum() > ROWS / 2 and not changed[~could].any()
     assert changed[could].double().mean() == pytest.approx(chance, abs=5 * (0.25 / could.sum().item()) ** 0.5)
