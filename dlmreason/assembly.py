@@ -19,6 +19,7 @@ from dlmreason import launch
 from dlmreason.canvas import Policy
 from dlmreason.compute.flops import pass_flops, training_flops
 from dlmreason.diffusion.objectives import Objective, Staged
+from dlmreason.evaluation.attempt import canvas_length
 from dlmreason.evaluation.autoregressive import AutoregressiveArm
 from dlmreason.evaluation.diffusion import DiffusionArm
 from dlmreason.launch_rules import shown, walk
@@ -50,11 +51,6 @@ class Model:
     @property
     def taught(self) -> "Taught":
         return taught_by(self.objective, self.shape.quality)
-
-    @property
-    def in_place(self) -> bool | None:
-        """Whether the sheets are written into the prompt; None: as the task has it."""
-        return None if self.kind == "diffusion" else False
 
     def flops(self, updates: int | None = None) -> float:
         """FLOPs of the training, the objective's own forwards included."""
@@ -164,7 +160,7 @@ def _model(
     if kind not in KINDS:
         raise launch.BadInput(f"models.{name}.kind={kind}: must be one of {', '.join(KINDS)}")
     diffusion = kind == "diffusion"
-    in_place = task.in_place if diffusion else False
+    in_place = task.in_place and diffusion and not thought
     vocabulary = task.vocabulary(thought)
     with launch.refused(f"models.{name}.thought", ValueError):
         length = task.length(in_place=in_place, thought=thought)
@@ -338,10 +334,10 @@ def arm_of(
     arm, budget = settings["arms"][name], settings["budget"]
     network = trained[arm["model"]].network.to(device)
     if policy is not None:
-        length = task.length(in_place=task.in_place, thought=False)
-        denoiser = Denoise(network, task.vocabulary(False).mask_id, length)
-        width, chunk, oracle = budget["width"], budget["chunk"], arm.get("oracle", False)
-        return DiffusionArm(name, task, network, denoiser, policy, width, chunk, device, oracle)
+        thought, oracle = trained[arm["model"]].thought, arm.get("oracle", False)
+        denoiser = Denoise(network, task.vocabulary(thought).mask_id, canvas_length(task, thought))
+        width, chunk = budget["width"], budget["chunk"]
+        return DiffusionArm(name, task, network, denoiser, policy, width, chunk, device, thought, oracle)
     with launch.refused(f"arms.{name}", ValueError):
         return AutoregressiveArm(
             name=name,
@@ -359,8 +355,9 @@ def arm_of(
 def _unit(task: Task, trained: Mapping[str, Trained], otherwise: Shape) -> int:
     """FLOPs of one pass of the first diffusion model; where there is none, of a pass that the network at hand would
     make."""
-    shapes = [each.network.shape for each in trained.values() if each.kind == "diffusion"]
-    return pass_flops((shapes or [otherwise])[0], task.length(in_place=task.in_place, thought=False))
+    made = [(each.network.shape, each.thought) for each in trained.values() if each.kind == "diffusion"]
+    shape, thought = (made or [(otherwise, False)])[0]
+    return pass_flops(shape, canvas_length(task, thought))
 
 
 def run_key(

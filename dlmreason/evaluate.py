@@ -138,7 +138,7 @@ def main(settings: launch.Settings) -> int:
 def _fits(task: Any, made: Any, symbols: list[str]) -> None:
     """Raises: BadInput where the network cannot read the task's sheets, or its ids meant other symbols."""
     shape, diffusion = made.network.shape, made.kind == "diffusion"
-    length = task.length(in_place=task.in_place if diffusion else False, thought=made.thought)
+    length = task.length(in_place=task.in_place and diffusion and not made.thought, thought=made.thought)
     size = task.vocabulary(made.thought).size
     if size != shape.vocabulary_size or tuple(task.feature_sizes) != shape.feature_sizes or length > shape.length:
         raise launch.BadInput(

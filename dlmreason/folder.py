@@ -76,6 +76,7 @@ def keep_traces(
     from dlmreason.analysis.records import Record, Trace, Writer, read
     from dlmreason.analysis.revisions import choose
     from dlmreason.assembly import digest, ladder_of
+    from dlmreason.evaluation.attempt import canvas_sheet
     from dlmreason.evaluation.diffusion import DiffusionArm
 
     diffusion = {name: arm for name, arm in arms.items() if isinstance(arm, DiffusionArm)}
@@ -95,12 +96,12 @@ def keep_traces(
         return
     launch.say(f"{name}: walking {len(wanted)} puzzles again for the trace player")
     stories = arm.traces([by_id[example] for example in wanted], passes, seed)
-    vocabulary, layout = task.vocabulary(False), task.layout
+    vocabulary, layout = task.vocabulary(arm.thought), task.layout
     path.unlink(missing_ok=True)
     with Writer(path, launch.say) as writer:
         for choice in chosen:
             example, story = by_id[choice.example], stories[choice.example]
-            sheet = task.sheet(example, in_place=task.in_place, thought=False)
+            sheet = canvas_sheet(task, example, arm.thought)
             gold = sheet.tokens.tolist()
             writer.append(
                 Trace(

@@ -47,7 +47,7 @@ class Solver:
         settings = about["task"]["settings"]
         without_file = {key: None if key == "file" else value for key, value in settings.items()}
         self.task = assembly.task_of({"task": without_file, "trusted": []})
-        if list(self.task.vocabulary(False).symbols) != about["vocabulary"]["symbols"]:
+        if list(self.task.vocabulary(trained.thought).symbols) != about["vocabulary"]["symbols"]:
             raise ValueError(f"{folder}: its task's symbols are no longer those that it was trained with")
 
     def solve(
@@ -58,6 +58,7 @@ class Solver:
         Raises: ValueError for a puzzle that is none, with the reason, for fewer than 1 pass, or for a policy that needs
         what the network was not taught.
         """
+        from dlmreason.evaluation.attempt import canvas_length
         from dlmreason.evaluation.diffusion import DiffusionArm
         from dlmreason.networks.transformer import Denoise
         from dlmreason.policies.facts import check_sound
@@ -69,9 +70,9 @@ class Solver:
             raise ValueError(f"passes={passes}: must be a whole number of 1 or more")
         example = self.task.example(puzzle)
         network = self.trained.network
-        length = self.task.length(in_place=self.task.in_place, thought=False)
-        denoiser = Denoise(network, self.task.vocabulary(False).mask_id, length)
-        arm = DiffusionArm("solve", self.task, network, denoiser, policy, width=1, chunk=32)
+        thought = self.trained.thought
+        denoiser = Denoise(network, self.task.vocabulary(thought).mask_id, canvas_length(self.task, thought))
+        arm = DiffusionArm("solve", self.task, network, denoiser, policy, width=1, chunk=32, thought=thought)
         attempt = next(arm.attempts([example], (passes,), seed))[0]
         story = arm.traces([example], passes, seed)[example.id]
         if watch is not None:
@@ -90,7 +91,7 @@ class Solver:
     def _show(self, story: Any, file: TextIO) -> None:
         """A line for each pass that changed something, fewer as they go on."""
         canvas = list(story.start)
-        vocabulary = self.task.vocabulary(False)
+        vocabulary = self.task.vocabulary(self.trained.thought)
         shown = 0
         for frame in story.frames:
             for position, token in frame["changes"]:

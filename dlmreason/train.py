@@ -123,11 +123,16 @@ def _fit(model: Any, task: Any, settings: Mapping[str, Any], folder: Path, log: 
 
 def sheets_of(model: Any, task: Any, split: str) -> Any:
     """A split's examples as the model's training sheets."""
+    from dlmreason.evaluation.attempt import canvas_sheet
     from dlmreason.training.sheets import Sheets
 
-    in_place = task.in_place if model.in_place is None else model.in_place
+    def sheet(example: Any) -> Any:
+        if model.kind == "diffusion":
+            return canvas_sheet(task, example, model.thought)
+        return task.sheet(example, in_place=False, thought=model.thought)
+
     examples = task.examples(split)
-    sheets = [task.sheet(example, in_place=in_place, thought=model.thought) for example in examples]
+    sheets = [sheet(example) for example in examples]
     vocabulary = task.vocabulary(model.thought)
     return Sheets.stack(
         sheets,
@@ -144,6 +149,7 @@ def validation(model: Any, task: Any, settings: Mapping[str, Any]) -> Callable[[
     The diffusion model answers by confidence, one token a pass, block after block where it was taught those, unless it
     knows no masks to write into; the autoregressive one greedily.
     """
+    from dlmreason.evaluation.attempt import canvas_length
     from dlmreason.evaluation.autoregressive import AutoregressiveArm
     from dlmreason.evaluation.diffusion import DiffusionArm
     from dlmreason.networks.transformer import Denoise
@@ -163,11 +169,10 @@ def validation(model: Any, task: Any, settings: Mapping[str, Any]) -> Callable[[
             return held_out(network, update)
         device = next(network.parameters()).device
         if model.kind == "diffusion":
-            mask_id, passes = task.vocabulary(False).mask_id, task.length(in_place=task.in_place, thought=False)
-            arm: Any = DiffusionArm(
-                "validation", task, network, Denoise(network, mask_id, passes), policy, budget["width"], 8, device
-            )
-            attempts = arm.attempts(examples, (passes,), settings["seed"])
+            mask_id, length = task.vocabulary(model.thought).mask_id, canvas_length(task, model.thought)
+            denoiser, width = Denoise(network, mask_id, length), budget["width"]
+            arm: Any = DiffusionArm("validation", task, network, denoiser, policy, width, 8, device, model.thought)
+            attempts = arm.attempts(examples, (arm.length,), settings["seed"])
         else:
             rules = ["vote"]
             arm = AutoregressiveArm(

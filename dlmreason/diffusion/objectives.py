@@ -43,11 +43,12 @@ class Batch(NamedTuple):
     editable: Tensor  # [B, L] bool: what the model writes; never padding
     features: Tensor  # [B, L, F] int64
     judged: Tensor  # [B, L] bool, a part of `editable`: where quality is trained; the answer without its thought
+    thoughts: Tensor  # [B, L] int64: the thought, from 0, of an editable position, the answer being the last; else any
     mask_id: int
 
     def to(self, device: torch.device) -> "Batch":
-        tokens, editable, features, judged = (part.to(device) for part in self[:4])
-        return Batch(tokens, editable, features, judged, self.mask_id)
+        tokens, editable, features, judged, thoughts = (part.to(device) for part in self[:5])
+        return Batch(tokens, editable, features, judged, thoughts, self.mask_id)
 
 
 class Loss(NamedTuple):
@@ -96,6 +97,27 @@ class Guessing(Objective, Protocol):
         ...
 
 
+class Hidden(NamedTuple):
+    """A canvas with masks, and where it is asked what they hide."""
+
+    t: Tensor  # [B] float64
+    canvas: Tensor  # [B, L] int64
+    counts: Tensor  # [B, L] int64, how many times the loss there counts; 0: it is not asked
+
+
+class Hiding(Guessing, Protocol):
+    """An objective in two steps, so that another may come between: hide, and ask what was hidden."""
+
+    @property
+    def schedule(self) -> Schedule: ...
+
+    def hide(self, batch: Batch, generator: torch.Generator) -> Hidden: ...
+
+    def loss_at(
+        self, network: Network, batch: Batch, t: Tensor, corrupted: Tensor, counts: Tensor | None = None
+    ) -> Loss: ...
+
+
 @dataclass(frozen=True)
 class MaskedDiffusion:
     """Cross-entropy of what was masked, at a random noise level [MDLM, arXiv:2406.07524, eq. 10].
@@ -126,18 +148,29 @@ class MaskedDiffusion:
         return Forwards(trained=1, untrained=0)
 
     def __call__(self, network: Network, batch: Batch, generator: torch.Generator) -> Loss:
+        return self.loss_at(network, batch, *self.hide(batch, generator))
+
+    def hide(self, batch: Batch, generator: torch.Generator) -> Hidden:
+        """Each editable position masked by itself, with the chance of its row's time."""
         t = self.times(batch.tokens.shape[0], generator)
         shares = Absorbing(self.schedule).shares(t)
         corrupted = corrupt(batch.tokens, batch.editable, shares, batch.mask_id, generator)
-        return self.loss_at(network, batch, t, corrupted)
+        return Hidden(t, corrupted, batch.editable.long())
 
-    def loss_at(self, network: Network, batch: Batch, t: Tensor, corrupted: Tensor) -> Loss:
-        """The loss of given times [B] float64 and canvases [B, L] int64: nothing is drawn."""
+    def loss_at(
+        self, network: Network, batch: Batch, t: Tensor, corrupted: Tensor, counts: Tensor | None = None
+    ) -> Loss:
+        """The loss of given times [B] float64 and canvases [B, L] int64: nothing is drawn.
+
+        counts: [B, L], how many times each position counts, not at all where 0; None is once.
+        """
         masked = (corrupted == batch.mask_id) & batch.editable
+        if counts is not None:
+            masked = masked & (counts > 0)
         nats = token_nats(network(corrupted, batch.features).logits, batch.tokens, masked)
 
         def weighed(weighting: Weighting) -> Tensor:
-            return weighting(nats, t, self.schedule, masked, batch.editable)
+            return weighting(nats, t, self.schedule, masked, batch.editable, counts)
 
         nelbo, plain = weighed(NELBO), weighed(PLAIN)
         metrics = {"nelbo": nelbo.detach(), "cross_entropy": plain.detach()}

@@ -93,13 +93,28 @@ class Weighting:
             raise ValueError(f"weighting.mean={self.mean!r} is unknown: choose {', '.join(get_args(Mean))}")
         object.__setattr__(self, "factors", tuple(self.factors))
 
-    def __call__(self, nats: Tensor, t: Tensor, schedule: Schedule, masked: Tensor, editable: Tensor) -> Tensor:
-        """A scalar. masked, editable: [B, L] bool, the first a part of the second; see `Factor` for the rest."""
+    def __call__(
+        self,
+        nats: Tensor,
+        t: Tensor,
+        schedule: Schedule,
+        masked: Tensor,
+        editable: Tensor,
+        counts: Tensor | None = None,
+    ) -> Tensor:
+        """A scalar. masked, editable: [B, L] bool, the first a part of the second; see `Factor` for the rest.
+
+        counts: [B, L], how many times each position counts, in the sum and among the masked ones; None is once.
+        """
         weighed = nats
         for factor in self.factors:
             weighed = factor(nats, t, schedule) * weighed
+        if counts is not None:
+            weighed = counts.to(nats.dtype) * weighed
         if self.mean == "rows":
             return (weighed.sum(1) / count(editable, dim=1)).mean()
+        if self.mean == "masked" and counts is not None:
+            return weighed.sum() / torch.where(masked, counts, 0).sum().clamp(min=1)
         return weighed.sum() / count(editable if self.mean == "editable" else masked)
 
 

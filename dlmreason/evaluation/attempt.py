@@ -38,6 +38,7 @@ class Sheet(Protocol):
     def features(self) -> Any: ...
     @property
     def answer_at(self) -> int: ...
+    def with_room(self, room: int, pad_id: int) -> Any: ...
 
 
 class Vocabulary(Protocol):
@@ -109,12 +110,29 @@ def noise_id(task: str, example: str) -> int:
     return int.from_bytes(digest, signed=True)
 
 
-def rows_of(task: Task, examples: Sequence[Example], device: torch.device) -> Rows:
+def canvas_length(task: Task, thought: bool) -> int:
+    """Positions of the diffusion arm's longest sheet."""
+    return task.length(in_place=task.in_place and not thought, thought=thought)
+
+
+def canvas_sheet(task: Task, example: Any, thought: bool) -> Sheet:
+    """An example as the diffusion arm has it: with room for the longest thought, or in place where the task writes so.
+
+    How long the known thought is would say how hard the example is, and where its answer lies.
+    """
+    if not thought:
+        return task.sheet(example, in_place=task.in_place, thought=False)
+    room = task.length(in_place=False, thought=True) - task.length(in_place=False, thought=False)
+    sheet = task.sheet(example, in_place=False, thought=True)
+    return sheet.with_room(room, task.vocabulary(True).pad_id)
+
+
+def rows_of(task: Task, examples: Sequence[Example], device: torch.device, thought: bool = False) -> Rows:
     """Examples as the diffusion arm's rows, padded to the task's longest sheet; padding is given, and has no
     features."""
-    vocabulary = task.vocabulary(False)
-    length = task.length(in_place=task.in_place, thought=False)
-    sheets = [task.sheet(example, in_place=task.in_place, thought=False) for example in examples]
+    vocabulary = task.vocabulary(thought)
+    length = canvas_length(task, thought)
+    sheets = [canvas_sheet(task, example, thought) for example in examples]
     columns = sheets[0].features.shape[1] if sheets else 0
     tokens = np.full((len(sheets), length), vocabulary.pad_id, dtype=np.int64)
     editable = np.zeros((len(sheets), length), dtype=bool)

@@ -14,7 +14,17 @@ from torch import nn
 from dlmreason.canvas import NEVER, Denoiser, Policy, join
 from dlmreason.compute.flops import pass_flops
 from dlmreason.compute.ledger import Metered
-from dlmreason.evaluation.attempt import ANSWER, LAST, Attempt, Example, Task, answer_text, rows_of
+from dlmreason.evaluation.attempt import (
+    ANSWER,
+    LAST,
+    Attempt,
+    Example,
+    Task,
+    answer_text,
+    canvas_length,
+    canvas_sheet,
+    rows_of,
+)
 from dlmreason.evaluation.oracle import Oracle, told
 from dlmreason.evaluation.snapshot import Snapshot
 from dlmreason.sampling.denoise import Counts, Rows, Sampler, State
@@ -27,8 +37,8 @@ from dlmreason.sampling.trace import Trace, Tracer
 class DiffusionArm:
     """Answers by denoising passes under a policy.
 
-    denoiser: the network as a `Denoiser`.  width, chunk: see `Sampler`.  oracle: its quality is the truth, see
-    `Oracle`.  Its FLOPs are `pass_flops` for each call of a row.
+    denoiser: the network as a `Denoiser`.  width, chunk: see `Sampler`.  thought: its canvas holds a thought before the
+    answer.  oracle: its quality is the truth, see `Oracle`.  Its FLOPs are `pass_flops` for each call of a row.
     """
 
     name: str
@@ -39,14 +49,15 @@ class DiffusionArm:
     width: int = 64
     chunk: int = 64
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    thought: bool = False
     oracle: bool = False
 
     def __post_init__(self) -> None:
-        self.length = self.task.length(in_place=self.task.in_place, thought=False)
+        self.length = canvas_length(self.task, self.thought)
         self.flops_per_pass = pass_flops(self.network.shape, self.length)  # type: ignore[arg-type]
         self.meter = Metered(Oracle(self.denoiser) if self.oracle else self.denoiser, self.flops_per_pass)
         self.counts = Counts(0, 0)
-        self._vocabulary = self.task.vocabulary(False)
+        self._vocabulary = self.task.vocabulary(self.thought)
 
     @property
     def revises(self) -> bool:
@@ -93,7 +104,7 @@ class DiffusionArm:
         return {names[number]: trace for number, trace in tracer.traces.items()}
 
     def _rows(self, examples: Sequence[Example]) -> Rows:
-        rows = rows_of(self.task, examples, self.device)
+        rows = rows_of(self.task, examples, self.device, self.thought)
         return told(rows, self._vocabulary.mask_id) if self.oracle else rows
 
     def _walk(
@@ -135,7 +146,7 @@ class DiffusionArm:
             snapshot.finish(join(finished), rungs)
 
     def _read(self, example: Example, state: State, rungs: tuple[int, ...]) -> Iterator[Attempt]:
-        sheet_at = self.task.sheet(example, in_place=self.task.in_place, thought=False).answer_at
+        sheet_at = canvas_sheet(self.task, example, self.thought).answer_at
         final = int(state.nfe)
         for place, rung in enumerate(rungs):
             nfe = int(state.spent[0, place])

@@ -168,6 +168,7 @@ class Multiplication:
             answer=sum(self.digits),
             ends=False,
             thought_symbols=("+", "(", ")"),
+            thought_ends=("+",),
             lay=self.lay,
             unique=True,
         )

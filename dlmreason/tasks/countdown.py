@@ -144,6 +144,7 @@ class Countdown:
             answer=longest_answer(widths),
             ends=True,
             thought_symbols=(LEFT,) if path else (BACK,),
+            thought_ends=(LEFT,) if path else (",", BACK),
             spaced=False,
         )
 

@@ -61,6 +61,24 @@ class Sheet:
     editable: NDArray[np.bool_]  # [L]; True where a model writes
     features: NDArray[np.int64]  # [L, F]; one id per feature column, 0 = none
     answer_at: int
+    thoughts: NDArray[
+        np.int64
+    ]  # [L]; which thought a position that a model writes is of, from 0; the answer is the last
+
+    def with_room(self, room: int, pad_id: int) -> "Sheet":
+        """The thought filled up to `room` tokens by padding before the marker, which a model writes too.
+
+        For a model that writes all positions at once: the answer lies where nothing tells how long the thought is.
+        """
+        marker = self.answer_at - 1
+        missing = room - (marker - int(self.editable.argmax()))
+        return Sheet(
+            np.insert(self.tokens, marker, [pad_id] * missing),
+            np.insert(self.editable, marker, [True] * missing),
+            np.insert(self.features, marker, np.zeros((missing, 1), np.int64), axis=0),
+            self.answer_at + missing,
+            np.insert(self.thoughts, marker, [self.thoughts[marker]] * missing),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +92,15 @@ class Layout:
     box_rows: int
     box_columns: int
     first: int
+
+
+def thoughts_of(ends: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Which thought each position is of, from 0; an end is of the thought that it ends, and a run of ends is one.
+
+    ends: [L] bool.  Returns [L].
+    """
+    last = ends & ~np.append(ends[1:], False)
+    return np.cumsum(last) - last
 
 
 def example_seed(task: str, split: str, seed: int, index: int) -> int:

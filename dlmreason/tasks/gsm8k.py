@@ -19,6 +19,7 @@ answer has to be worked out anew.
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from dlmreason.tasks.example import PuzzleError, Verdict
@@ -51,7 +52,8 @@ class GSM8K:
     def __init__(self, *, form: str = "text") -> None:
         if form not in FORMS:
             raise ValueError(f"task.subject.form={form} must be {' or '.join(FORMS)}: what is a thought made of?")
-        self._thoughts, self.form = form, MEASURED
+        self._thoughts = form
+        self.form = MEASURED if form == "text" else replace(MEASURED, thought_ends=(">",))
         self.name = "gsm8k" if form == "text" else "gsm8k_equations"
 
     @property

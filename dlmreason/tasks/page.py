@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from dlmreason.tasks.example import Example, Sheet
+from dlmreason.tasks.example import Example, Sheet, thoughts_of
 from dlmreason.tasks.subject import Form, Problem
 from dlmreason.tasks.vocabulary import Vocabulary
 
@@ -49,6 +49,17 @@ class Page:
         features[:, 0] = np.arange(1, self.answer_length + 1)
         return features
 
+    @cached_property
+    def _ends(self) -> list[int]:
+        """The ids that end a thought; the marker does too."""
+        vocabulary = self.vocabularies[True]
+
+        def ends(symbol: str) -> bool:
+            return any(end == symbol if self.form.spaced else end in symbol for end in self.form.thought_ends)
+
+        plain = (id for id, symbol in enumerate(vocabulary.symbols) if id != vocabulary.mask_id and ends(symbol))
+        return [*plain, vocabulary.marker_id]
+
     def sheet(self, example: Example, thought: bool) -> Sheet:
         """prompt | [thought] | #### | answer, end of text, padding: the last two where answers differ in length.
 
@@ -75,7 +86,8 @@ class Page:
         features[: len(given)] = asked
         features[answer_at:] = self.answer_features
         editable = np.arange(len(tokens)) >= (len(given) if thought else answer_at)
-        return Sheet(tokens, editable, features, answer_at)
+        ends = np.isin(tokens, self._ends) & editable & (np.arange(len(tokens)) < answer_at)
+        return Sheet(tokens, editable, features, answer_at, thoughts_of(ends))
 
     def misfit(self, problem: Problem) -> str:
         """Why a problem cannot lie on the page, or ""."""

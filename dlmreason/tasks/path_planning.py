@@ -128,6 +128,7 @@ class PathPlanning:
             answer=self.length,
             ends=False,
             thought_symbols=(LAYER,),
+            thought_ends=(LAYER,),
             feature_sizes=(self.nodes + 1, self.nodes + 1, GOAL + 1),
             lay=self.lay,
         )

@@ -28,6 +28,7 @@ from dlmreason.tasks.example import (
     mix,
     random_orders,
     split_of,
+    thoughts_of,
 )
 from dlmreason.tasks.subject import Symmetries
 from dlmreason.tasks.vocabulary import Closed
@@ -153,7 +154,8 @@ class StarGraph:
         features[edges : edges + 2, 2] = START, GOAL
         features[answer_at:] = self.answer_features()
         editable = np.arange(len(tokens)) >= (edges + 2 if thought else answer_at)
-        return Sheet(tokens, editable, features, answer_at)
+        marker = editable & (np.arange(len(tokens)) == answer_at - 1)
+        return Sheet(tokens, editable, features, answer_at, thoughts_of(marker))
 
     def answer_features(self) -> NDArray[np.int64]:
         features = np.zeros((self.path_length, 3), np.int64)

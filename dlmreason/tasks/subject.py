@@ -60,6 +60,7 @@ class Form:
     spaced: bool = True  # texts are symbols joined by single spaces; False: by nothing
     feature_sizes: tuple[int, ...] = ()  # of columns 1 ... F, id 0 (none) included
     lay: Callable[[str], tuple[str, NDArray[np.int64]]] | None = None  # prompt -> text, features [symbols, 1 + F]
+    thought_ends: tuple[str, ...] = ()  # what ends one thought of the chain, a symbol or a part of it; none: it is one
     unique: bool = False  # a problem has one right answer, so that each token of another one can be called wrong
 
 
@@ -73,7 +74,7 @@ class Subject(Protocol):
 
     @property
     def version(self) -> int:
-        """To be raised by any change that draws other problems from the same seed."""
+        """To be raised by any change that draws other problems from the same seed, or ends thoughts elsewhere."""
         ...
 
     @property

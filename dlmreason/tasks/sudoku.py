@@ -18,7 +18,7 @@ from typing import ClassVar, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from dlmreason.tasks.example import SPLITS, Example, Layout, PuzzleError, Sheet, Verdict
+from dlmreason.tasks.example import SPLITS, Example, Layout, PuzzleError, Sheet, Verdict, thoughts_of
 from dlmreason.tasks.sudoku_file import PuzzleFile, Rows, by_hash, content_hash, parse, read, repeated, settle
 from dlmreason.tasks.sudoku_generate import UNMEASURED, VERSION, Puzzles, Recipe, puzzle_key, same, symmetries
 from dlmreason.tasks.sudoku_grid import BOXES, Boards, geometry
@@ -160,7 +160,7 @@ class Sudoku:
             blank = board == 0
             given = np.where(blank, WRITTEN, GIVEN)
             features = np.concatenate([self._features, given[:, None]], axis=1)
-            return Sheet(np.where(blank, gold, board - 1), blank, features, answer_at=0)
+            return Sheet(np.where(blank, gold, board - 1), blank, features, 0, np.zeros_like(board))
         middle = [*(vocabulary.encode(example.thought) if thought else []), vocabulary.marker_id]
         tokens = np.concatenate([np.where(board == 0, size, board - 1), middle, gold]).astype(np.int64)
         answer_at = cells + len(middle)
@@ -168,7 +168,8 @@ class Sudoku:
         features = np.zeros((len(tokens), 4), np.int64)
         features[:cells, :3], features[:cells, 3] = self._features, GIVEN
         features[answer_at:] = self.answer_features()
-        return Sheet(tokens, editable, features, answer_at)
+        marker = editable & (np.arange(len(tokens)) == answer_at - 1)
+        return Sheet(tokens, editable, features, answer_at, thoughts_of(marker))
 
     def answer_features(self) -> NDArray[np.int64]:
         return np.concatenate([self._features, np.full((self._board.cells, 1), WRITTEN)], axis=1)

@@ -20,7 +20,7 @@ from dlmreason.tasks.numbers import MOST_DIGITS, decimal
 from dlmreason.tasks.subject import Form, Problem, Symmetries, content_key
 
 JUDGES = ("exact", "number")
-MEASURED = Form(symbols=(), prompt=0, thought=0, answer=0, ends=True, spaced=False)
+MEASURED = Form(symbols=(), prompt=0, thought=0, answer=0, ends=True, spaced=False, thought_ends=("\n",))
 """No alphabet and no lengths; no right answer is the only one, for a text may be cut into tokens in several ways."""
 
 _NAME = re.compile("[A-Za-z0-9_-]{1,64}", re.ASCII)

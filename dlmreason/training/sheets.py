@@ -1,7 +1,7 @@
 """The examples of a training, stacked, and the order in which they are seen.
 
 This file decides what batch number n holds: a function of (seed, n) and of nothing else, so that the number is all that
-a resumed training has to remember. It knows no task: a sheet is anything with the four fields below.
+a resumed training has to remember. It knows no task: a sheet is anything with the five fields below.
 """
 
 import hashlib
@@ -31,6 +31,9 @@ class Sheet(Protocol):
     @property
     def answer_at(self) -> int: ...  # where the answer begins; a thought lies before it
 
+    @property
+    def thoughts(self) -> Any: ...  # int [L]: which thought a position is of, from 0; the answer is the last
+
 
 @dataclass(frozen=True)
 class Sheets:
@@ -45,10 +48,13 @@ class Sheets:
     judged: Tensor  # [N, L] bool
     mask_id: int
     ids: Sequence[str] = ()  # [N], or none
+    thoughts: Tensor | None = None  # [N, L]; None: all is one thought
 
     def __post_init__(self) -> None:
         rows, length = self.tokens.shape
         shapes = {"editable": self.editable.shape, "features": self.features.shape[:2], "judged": self.judged.shape}
+        if self.thoughts is not None:
+            shapes["thoughts"] = self.thoughts.shape
         for name, shape in shapes.items():
             if tuple(shape) != (rows, length):
                 raise ValueError(
@@ -96,17 +102,19 @@ class Sheets:
         tokens = np.full(shape, pad_id, dtype=np.int32)
         editable, judged = np.zeros(shape, dtype=bool), np.zeros(shape, dtype=bool)
         features = np.zeros((*shape, sheets[0].features.shape[1]), dtype=np.int32)
+        thoughts = np.zeros(shape, dtype=np.int32)
         for row, sheet in enumerate(sheets):
             length = len(sheet.tokens)
             tokens[row, :length] = sheet.tokens
             editable[row, :length] = sheet.editable
             features[row, :length] = sheet.features
             judged[row, sheet.answer_at : length] = sheet.editable[sheet.answer_at :]
+            thoughts[row, :length] = sheet.thoughts
         if not writes_padding:
             editable &= tokens != pad_id
             judged &= editable
-        t, e, f, j = (torch.from_numpy(array) for array in (tokens, editable, features, judged))
-        return cls(t, e, f, j, mask_id, tuple(ids))
+        t, e, f, j, p = (torch.from_numpy(array) for array in (tokens, editable, features, judged, thoughts))
+        return cls(t, e, f, j, mask_id, tuple(ids), p)
 
     def __len__(self) -> int:
         return self.tokens.shape[0]
@@ -117,16 +125,20 @@ class Sheets:
 
     def to(self, device: torch.device) -> "Sheets":
         t, e, f, j = (tensor.to(device) for tensor in (self.tokens, self.editable, self.features, self.judged))
-        return replace(self, tokens=t, editable=e, features=f, judged=j)
+        thoughts = None if self.thoughts is None else self.thoughts.to(device)
+        return replace(self, tokens=t, editable=e, features=f, judged=j, thoughts=thoughts)
 
     def take(self, rows: Tensor) -> Batch:
         """The examples `rows` [B] int64, in that order."""
-        return Batch(
-            self.tokens[rows].long(), self.editable[rows], self.features[rows].long(), self.judged[rows], self.mask_id
-        )
+        tokens = self.tokens[rows].long()
+        thoughts = torch.zeros_like(tokens) if self.thoughts is None else self.thoughts[rows].long()
+        return Batch(tokens, self.editable[rows], self.features[rows].long(), self.judged[rows], thoughts, self.mask_id)
 
     def digest(self) -> str:
-        """SHA-256 over all examples: the same digits, the same data."""
+        """SHA-256 over all examples: the same digits, the same data.
+
+        Where thoughts end is left out: it follows from the tokens by the task's own rule, and few objectives ask.
+        """
         digest = hashlib.sha256(repr((self.tokens.shape, self.features.shape, self.mask_id)).encode())
         for tensor in (self.tokens, self.editable, self.features, self.judged):
             digest.update(tensor.contiguous().cpu().numpy().data)

@@ -70,10 +70,17 @@ def table(length: int, outputs: int, seed: int) -> Fake:
     return Fake(lambda tokens: torch.stack([said[tuple(row)] for row in tokens.tolist()]))
 
 
-def batch(tokens: Tensor, mask_id: int, editable: Tensor | None = None, judged: Tensor | None = None) -> Batch:
+def batch(
+    tokens: Tensor,
+    mask_id: int,
+    editable: Tensor | None = None,
+    judged: Tensor | None = None,
+    thoughts: Tensor | None = None,
+) -> Batch:
     editable = torch.ones_like(tokens, dtype=torch.bool) if editable is None else editable
     features = torch.zeros(*tokens.shape, 0, dtype=torch.int64)
-    return Batch(tokens, editable, features, editable if judged is None else judged, mask_id)
+    thoughts = torch.zeros_like(tokens) if thoughts is None else thoughts.expand_as(tokens)
+    return Batch(tokens, editable, features, editable if judged is None else judged, thoughts, mask_id)
 
 
 def generator(seed: int = 0) -> torch.Generator:

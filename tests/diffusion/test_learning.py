@@ -7,6 +7,7 @@ from dlmreason.diffusion.corruption import Hybrid, Uniform
 from dlmreason.diffusion.interpolating import InterpolatingDiffusion
 from dlmreason.diffusion.objectives import MaskedDiffusion, Objective
 from dlmreason.diffusion.schedules import Independent, Levels
+from dlmreason.diffusion.thoughts import ScheduledSampling, ThoughtByThought
 from dlmreason.diffusion.weightings import Bound, Dynamic, Falling, Focal, Weighting
 from dlmreason.networks.transformer import Shape, Transformer
 from tests.diffusion.fakes import batch, generator
@@ -20,6 +21,8 @@ OBJECTIVES = {
     "udlm, posterior": InterpolatingDiffusion(Uniform(), "posterior"),
     "gidd": InterpolatingDiffusion(Hybrid(0.2), weighting=Dynamic()),
     "gidd, bound": InterpolatingDiffusion(Hybrid(0.2)),
+    "thought by thought": ThoughtByThought(MaskedDiffusion(), coupling=0.1),
+    "scheduled sampling": ScheduledSampling(ThoughtByThought(MaskedDiffusion()), 0.5),
 }
 
 
@@ -30,7 +33,7 @@ def test_the_loss_and_the_bound_fall(objective: Objective) -> None:
     network = Transformer(Shape(vocabulary_size=DIGITS + 1, length=LENGTH, num_layers=1, width=32, num_heads=2))
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-2)
     tokens = torch.randint(0, DIGITS, (ROWS, 1), generator=generator(1)).repeat(1, LENGTH)
-    data = batch(tokens, DIGITS, (torch.arange(LENGTH) > 0).expand(ROWS, LENGTH))
+    data = batch(tokens, DIGITS, (torch.arange(LENGTH) > 0).expand(ROWS, LENGTH), thoughts=torch.arange(LENGTH) // 2)
 
     def measured() -> torch.Tensor:
         with torch.no_grad():

@@ -7,7 +7,7 @@ import pytest
 
 import dlmreason
 from dlmreason import launch
-from dlmreason.analysis.records import Record, read
+from dlmreason.analysis.records import Record, Trace, read
 from dlmreason.diffusion.schedules import Linear
 from dlmreason.launch_config import Tree
 from dlmreason.policies.posterior import Posterior
@@ -70,7 +70,19 @@ def test_every_policy_answers_over_a_trained_network(policy: str, sudoku: Path, 
 
 
 @pytest.mark.parametrize(
-    "objective", ["nelbo", "mgdm", "llada", "gidd", "gidd_nelbo", "udlm", "block_diffusion", "self_conditioned"]
+    "objective",
+    [
+        "nelbo",
+        "mgdm",
+        "llada",
+        "gidd",
+        "gidd_nelbo",
+        "udlm",
+        "block_diffusion",
+        "self_conditioned",
+        "thought_by_thought",
+        "scheduled_sampling",
+    ],
 )
 def test_every_objective_trains(objective: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     argv = (*NETWORK, *GRAPH, *TRAINER, *MACHINE, "budget=tiny", f"objective@model.objective={objective}")
@@ -113,6 +125,25 @@ def test_a_network_that_carries_is_trained_kept_and_asked(tmp_path: Path) -> Non
     assert start("evaluate", *argv, f"output={tmp_path / 'asked'}") == 0
     assert read(tmp_path / "asked" / "records.jsonl", Record).items
     assert dlmreason.load(model).solve("3>5 3>2 5>7 2>9 3 7", passes=4).passes == 4
+
+
+@pytest.mark.parametrize("objective", ["masked", "thought_by_thought"])
+def test_a_diffusion_model_thinks(objective: str, tmp_path: Path) -> None:
+    """Thought and answer on one canvas, which has room for the longest thought: here they differ in length."""
+    task = ("task=countdown3", *(f"task.{split}_examples=8" for split in ("train", "validation", "test")))
+    argv = (*NETWORK, *TRAINER, *MACHINE, *task, "budget=tiny", f"objective@model.objective={objective}")
+    given = (*argv, "model.thought=true", "model.updates=4", f"output={tmp_path / 'model'}")
+    assert start("train", *given) == 0
+    model = tmp_path / "model" / "models" / "diffusion"
+    argv = (f"checkpoint={model}", "policy=confidence", *MACHINE, "budget=tiny", "budget.examples=3")
+    assert start("evaluate", *argv, "budget.passes=80", f"output={tmp_path / 'out'}") == 0
+    last = [each for each in read(tmp_path / "out" / "records.jsonl", Record).items if each.rung == 80]
+    # 30 positions for the thought, the marker, 22 of the answer and its end: one a pass, whatever the known thought.
+    assert len(last) == 3 and all(each.nfe == each.events["written"] == 30 + 1 + 22 + 1 for each in last)
+    trace = read(tmp_path / "out" / "traces.jsonl", Trace).items[0]
+    assert sum(not given for given in trace.given) == 54 and trace.frames
+    solution = dlmreason.load(model).solve("86,28,31,89", passes=8)
+    assert solution.passes == 8 and solution.frames and not solution.correct
 
 
 def test_evaluate_reads_a_file_and_counts_what_it_leaves_out(

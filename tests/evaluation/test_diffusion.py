@@ -1,6 +1,7 @@
 """Laws of the diffusion arm: an example's records depend on the example alone, and every pass is accounted for."""
 
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ import torch
 from dlmreason.compute.flops import pass_flops
 from dlmreason.diffusion.schedules import Linear
 from dlmreason.evaluation.attempt import ANSWER, LAST, answer_text, noise_id, rows_of
+from dlmreason.evaluation.diffusion import DiffusionArm
 from dlmreason.evaluation.snapshot import Snapshot
+from dlmreason.networks.transformer import Denoise
 from dlmreason.policies import presets
 from dlmreason.policies.posterior import Cap, Posterior
 from dlmreason.sampling.denoise import Counts
-from tests.evaluation.tiny import LADDER, diffusion, graphs, lines, sudoku, words
+from tests.evaluation.tiny import LADDER, diffusion, graphs, lines, network, sudoku, words
 
 POLICIES: dict[str, Any] = {
     "confidence": presets.ordered(),
@@ -182,6 +185,34 @@ def test_rows_are_padded_with_what_is_given_and_has_no_features() -> None:
     assert bool((rows.tokens[:, real:] == task.vocabulary(False).pad_id).all())
     assert not bool(rows.editable[:, real:].any()) and not bool(rows.features[:, real:].any())
     assert int(rows.editable.sum()) == 3 * 3
+
+
+def test_a_canvas_with_room_for_thoughts_says_nothing_of_the_known_one() -> None:
+    """Two chains of other lengths, and none: the same canvas once what is to be written is blank."""
+    task = words(3)
+    examples = list(task.examples("test"))
+    blanks = []
+    for thought in ("aabb", "a", ""):
+        known = [replace(example, thought=thought) for example in examples]
+        rows = rows_of(task, known, torch.device("cpu"), thought=True)
+        tokens = torch.where(rows.editable, task.vocabulary(True).mask_id, rows.tokens)
+        blanks.append((tokens, rows.editable, rows.features))
+    assert all(all(map(torch.equal, blank, blanks[0])) for blank in blanks)
+    asked = blanks[0][1].sum(-1) - task.answer_length - 1
+    assert len({len(example.thought) for example in examples}) > 1 and (asked == 10).all()
+
+
+@pytest.mark.parametrize("task", [graphs(3), words(3)], ids=lambda task: task.name)
+def test_an_arm_that_thinks_writes_thought_and_answer(task: Any) -> None:
+    reads = network(task, "bidirectional", thought=True)
+    denoiser = Denoise(reads, task.vocabulary(True).mask_id)
+    arm = DiffusionArm("it", task, reads, denoiser, POLICIES["anytime"], width=2, chunk=4, thought=True)
+    room = task.length(in_place=False, thought=True) - task.length(in_place=False, thought=False)
+    attempts = [group[0] for group in arm.attempts(list(task.examples("test")), (60,), 3)]
+    assert len(attempts) == 3 and room > 0
+    for each in attempts:  # one token a pass: the thought, the marker, the answer
+        assert each.nfe == each.events["written"] == room + 1 + task.answer_length
+        assert each.flops == each.nfe * pass_flops(reads.shape, task.length(in_place=False, thought=True))
 
 
 def test_an_answer_ends_at_the_end_of_text_or_padding() -> None:

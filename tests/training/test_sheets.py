@@ -18,11 +18,14 @@ class Lying:
     editable: Any
     features: Any
     answer_at: int
+    thoughts: Any
 
 
 def lying(length: int, answer_at: int, thought_at: int, token: int = 1) -> Lying:
     place = np.arange(length)
-    return Lying(np.full(length, token), place >= thought_at, np.stack([place, place], 1), answer_at)
+    return Lying(
+        np.full(length, token), place >= thought_at, np.stack([place, place], 1), answer_at, (place >= answer_at) * 1
+    )
 
 
 @given(rows=st.integers(1, 40), batch_size=st.integers(1, 50), seed=st.integers(0, 2**40))
