@@ -18,7 +18,7 @@ import yaml
 from dlmreason import launch
 from dlmreason.canvas import Policy
 from dlmreason.compute.flops import pass_flops, training_flops
-from dlmreason.diffusion.objectives import Objective, Staged
+from dlmreason.diffusion.objectives import Objective, Staged, emits_mask
 from dlmreason.evaluation.autoregressive import AutoregressiveArm
 from dlmreason.evaluation.diffusion import DiffusionArm
 from dlmreason.launch_rules import shown, walk
@@ -66,11 +66,13 @@ class Taught(NamedTuple):
 
     quality: bool  # to say which tokens are right
     masks: bool  # to read canvases with positions that wait to be written
+    emits_mask: bool = False  # to say the mask of tokens that are wrong; older checkpoints were not
 
 
 def taught_by(objective: Objective | Staged, head: bool) -> Taught:
     """head: the network has a quality head. An objective of one's own that says nothing is taken at its best."""
-    return Taught(head and getattr(objective, "judges", True), getattr(objective, "blanks", True))
+    quality, masks = head and getattr(objective, "judges", True), getattr(objective, "blanks", True)
+    return Taught(quality, masks, emits_mask(objective))
 
 
 def digest(*parts: Any) -> str:
@@ -151,6 +153,7 @@ def _model(
     vocabulary = task.vocabulary(thought)
     with launch.refused(f"models.{name}.thought", ValueError):
         length = task.length(in_place=in_place, thought=thought)
+    objective = launch.instantiate(given["objective"], f"models.{name}.objective", settings["trusted"])
     # What both arms share is sized alike; the canvas and the chain differ in length, and so in a position table.
     shape = launch.instantiate(
         {"_target_": "dlmreason.networks.transformer.Shape", **settings["network"]},
@@ -161,8 +164,8 @@ def _model(
         feature_sizes=tuple(task.feature_sizes),
         attention="bidirectional" if diffusion else "causal",
         quality=given["quality"],
+        **({"outputs": vocabulary.size} if emits_mask(objective) else {}),
     )
-    objective = launch.instantiate(given["objective"], f"models.{name}.objective", settings["trusted"])
     updates = given["updates"]
     if updates is None:
         wanted = given["flops"] if given.get("flops") is not None else known[given["match"]].flops()
@@ -256,7 +259,7 @@ def policy_of(given: Mapping[str, Any], key: str, trusted: Sequence[str], taught
     config = {name: value for name, value in given.items() if name != "name"}
     policy: Policy = launch.instantiate(config, key, trusted)
     with launch.refused(key, ValueError):
-        check_sound(policy, quality=taught.quality, masks=taught.masks)
+        check_sound(policy, quality=taught.quality, masks=taught.masks, emits_mask=taught.emits_mask)
     return policy
 
 
