@@ -18,7 +18,7 @@ import yaml
 from dlmreason import launch
 from dlmreason.canvas import Policy
 from dlmreason.compute.flops import pass_flops, training_flops
-from dlmreason.diffusion.objectives import Objective, Staged
+from dlmreason.diffusion.objectives import Objective, Staged, emits_mask
 from dlmreason.evaluation.attempt import canvas_length
 from dlmreason.evaluation.autoregressive import AutoregressiveArm
 from dlmreason.evaluation.diffusion import DiffusionArm
@@ -64,13 +64,15 @@ class Taught(NamedTuple):
     masks: bool  # to read canvases with positions that wait to be written
     block: int = 0  # to write blocks of so many positions, each when all before it is written; 0: in any order
     carry: bool = False  # to read what it had in mind a pass before
+    emits_mask: bool = False  # to say the mask of tokens that are wrong; older checkpoints were not
 
 
 def taught_by(objective: Objective | Staged, head: bool) -> Taught:
     """head: the network has a quality head. An objective of one's own that says nothing is taken at its best, but for
     the carry: a network takes one where its objective says that it trains one, so that none is ever read untrained."""
     judges, blanks = getattr(objective, "judges", True), getattr(objective, "blanks", True)
-    return Taught(head and judges, blanks, _block(objective), getattr(objective, "carries", False))
+    carries = getattr(objective, "carries", False)
+    return Taught(head and judges, blanks, _block(objective), carries, emits_mask(objective))
 
 
 def _block(objective: Objective | Staged) -> int:
@@ -166,7 +168,8 @@ def _model(
         length = task.length(in_place=in_place, thought=thought)
     objective = launch.instantiate(given["objective"], f"models.{name}.objective", settings["trusted"])
     with launch.refused(f"models.{name}.objective", ValueError):
-        block = _block(objective)
+        taught = taught_by(objective, given["quality"])
+    block = taught.block
     if block and not diffusion:
         raise launch.BadInput(
             f"models.{name}.objective: teaches blocks of {block} positions, and models.{name}.kind={kind} writes one "
@@ -183,7 +186,8 @@ def _model(
         attention="block_causal" if block else "bidirectional" if diffusion else "causal",
         block=block,
         quality=given["quality"],
-        carry=taught_by(objective, given["quality"]).carry,
+        carry=taught.carry,
+        **({"outputs": vocabulary.size} if taught.emits_mask else {}),
     )
     updates = given["updates"]
     if updates is None:
@@ -280,6 +284,7 @@ def policy_of(given: Mapping[str, Any], key: str, trusted: Sequence[str], taught
     config = {name: value for name, value in given.items() if name != "name"}
     policy: Policy = launch.instantiate(config, key, trusted)
     with launch.refused(key, ValueError):
+        check_sound(policy, **taught._asdict())
         check_sound(policy, **taught._asdict())
     return policy
 

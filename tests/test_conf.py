@@ -13,6 +13,7 @@ import pytest
 
 from dlmreason import assembly, launch
 from dlmreason.compute.flops import pair_flops
+from dlmreason.diffusion.quality import Judging
 from dlmreason.launch_config import Tree
 from dlmreason.networks.transformer import Transformer
 from dlmreason.reports.mirror import Mirror
@@ -67,13 +68,31 @@ def build_objective(option: str) -> None:
     assert (taken.key == standard.key) == (option in ("masked", "next_token"))
 
 
+def build_quality_target(option: str) -> None:
+    """One option selects what the head is asked; a preset of the same name is no more than that."""
+
+    def trained(*overrides: str) -> assembly.Model:
+        return build_models(composed("experiment=demo", *overrides, *SMALL))["diffusion"]
+
+    place = "models.diffusion.objective"
+    model = trained(f"objective@{place}=judged", f"quality_target@{place}={option}")
+    judging = model.objective.at(model.updates - 1, model.updates)  # type: ignore[union-attr]
+    assert isinstance(judging, Judging) and model.taught.quality
+    file = read(f"quality_target/{option}")
+    if "target" in file:  # else it is another's
+        assert judging.target == launch.instantiate(file["target"], "target") and judging.weight == file["weight"]
+    if option in TREE.options("objective"):
+        assert trained(f"objective@{place}={option}").key == model.key
+    assert (trained(f"objective@{place}=judged").key == model.key) == (option == "own_errors")
+
+
 def build_corruption(option: str) -> None:
     config = read(f"corruption/{option}")
     assert launch.instantiate(config, "corruption") is not None
 
 
 def build_policy(option: str) -> None:
-    taught = assembly.Taught(quality=True, masks=True)
+    taught = assembly.Taught(quality=True, masks=True, emits_mask=True)
     policy = assembly.policy_of(composed(f"policy={option}", *SMALL)["policy"], "policy", (), taught)
     assert isinstance(policy.anytime, bool)
 
@@ -245,6 +264,22 @@ def test_a_network_carries_where_its_objective_teaches_it_to() -> None:
 
 def test_an_older_checkpoint_was_taught_no_carry() -> None:
     assert not assembly.Taught(quality=True, masks=True).carry
+
+
+def test_a_network_has_an_output_for_the_mask_where_its_objective_says_it() -> None:
+    place = "objective@models.diffusion.objective"
+    for objective, more in (("masked", 0), ("prism", 0), ("reflective", 1)):
+        settings = composed("experiment=demo", f"{place}={objective}", *SMALL)
+        model = build_models(settings)["diffusion"]
+        assert model.shape.outputs == model.shape.vocabulary_size - 1 + more
+        assert model.taught.emits_mask == bool(more)
+        reflects = settings["arms"]["confidence"] | {"policy": composed("policy=reflecting", *SMALL)["policy"]}
+        settings["arms"] = {"reflecting": reflects}
+        if more:
+            build_arms(settings | {"models": {"diffusion": settings["models"]["diffusion"]}})
+        else:
+            with pytest.raises(launch.BadInput, match=r"arms\.reflecting\.policy: .*can emit the mask"):
+                assembly.policies_of(settings)
 
 
 @pytest.mark.parametrize("policy", ["change_of_mind", "random_doubt", "restarts"])

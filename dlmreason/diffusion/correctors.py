@@ -25,7 +25,7 @@ from dlmreason.diffusion.objectives import (
 )
 from dlmreason.diffusion.quality import later
 from dlmreason.diffusion.targets import draw
-from dlmreason.diffusion.weightings import Weighting, count
+from dlmreason.diffusion.weightings import Focal, Weighting, count
 
 EVEN = Weighting()  # the mean over all editable positions
 Fill = Literal["argmax", "sample"]
@@ -62,6 +62,11 @@ class Corrector:
             raise ValueError(f"corrector.weight={self.weight} must be above 0; to train none, use the inner objective")
         if self.fill not in get_args(Fill):
             raise ValueError(f"corrector.fill={self.fill!r} is unknown: choose {' or '.join(get_args(Fill))}")
+        if self.errors and any(isinstance(factor, Focal) for factor in self.weighting.factors):
+            raise ValueError(
+                "corrector.errors=true has a right token cost 1 - p, and Focal would read a chance out of that as if "
+                "it were -log p: leave Focal out of corrector.weighting, or set corrector.errors=false"
+            )
 
     @property
     def blanks(self) -> bool:
@@ -87,7 +92,7 @@ class Corrector:
             return heard[-1]
 
         inner = self.inner.loss_at(overheard, batch, t, corrupted)
-        said = heard[-1].logits.detach()
+        said = heard[-1].logits.detach()[..., : batch.mask_id]
         written = said.argmax(-1) if self.fill == "argmax" else draw(said, generator)
         masked = (corrupted == batch.mask_id) & batch.editable
         corrector = self.loss_at(network, batch, t, torch.where(masked, written, corrupted))
@@ -108,8 +113,8 @@ class Corrector:
         }
         return Loss(loss, metrics)
 
-    def guess(self, network: Network, batch: Batch, hidden: Tensor) -> Tensor:
-        return self.inner.guess(network, batch, hidden)
+    def guess(self, network: Network, batch: Batch, hidden: Tensor, generator: torch.Generator) -> Tensor:
+        return self.inner.guess(network, batch, hidden, generator)
 
 
 def corrected_later(

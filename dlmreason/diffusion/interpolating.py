@@ -66,6 +66,11 @@ class InterpolatingDiffusion:
         return False
 
     @property
+    def can_guess(self) -> bool:
+        """False of a posterior under noise without masks; see `guess`."""
+        return self.blanks or self.logits == "leave_one_out"
+
+    @property
     def forwards(self) -> Forwards:
         return Forwards(trained=1, untrained=0)
 
@@ -104,6 +109,29 @@ class InterpolatingDiffusion:
             return Loss(nelbo, metrics)
         noised = Noised(bound, masked, there == batch.tokens, shares, batch.mask_id)
         return Loss(mean(self.weighting(noised)), metrics)
+
+    def guess(self, network: Network, batch: Batch, hidden: Tensor, generator: torch.Generator) -> Tensor:
+        """The logits [B, L, V] by which the network would write the `hidden` [B, L] positions, seeing only the rest.
+
+        Where noise has masks, the hidden are masked: there both kinds of logits are p(x_i | z). Else they are drawn
+        anew, evenly, which is what that noise does to a token. What is said then knows nothing of what is hidden,
+        whatever the network; left standing, each hidden token would tell the others, and itself as far as the network
+        falls short of its best. And nothing is lost: a leave-one-out says p(x_i | z without z_i), so that where the
+        hidden are as many as in training, what is drawn from it and what is right have one law given what was read.
+
+        A posterior is another matter: it leans towards the token that stands there, here a random one, and to take that
+        out would take the time, which a canvas hidden by others has none of. So without masks there is no guess.
+
+        Raises: ValueError where it cannot guess.
+        """
+        if not self.can_guess:
+            raise ValueError(
+                "objective.logits='posterior' leans towards the token that stands, and without masks a token stands "
+                "everywhere, so that the network cannot be asked what it would write: choose logits=leave_one_out"
+            )
+        drawn = torch.randint(batch.mask_id, hidden.shape, generator=generator, device=hidden.device)
+        hides = torch.full_like(drawn, batch.mask_id) if self.blanks else drawn
+        return network(torch.where(hidden, hides, batch.tokens), batch.features).logits
 
 
 def divergence(log_probs: Tensor, tokens: Tensor, there: Tensor, masked: Tensor, shares: Shares) -> Tensor:

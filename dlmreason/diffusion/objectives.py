@@ -7,7 +7,7 @@ here waits for the device. Shape letters: B rows, L positions, F feature columns
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -49,6 +49,12 @@ class Batch(NamedTuple):
     def to(self, device: torch.device) -> "Batch":
         tokens, editable, features, judged, thoughts = (part.to(device) for part in self[:5])
         return Batch(tokens, editable, features, judged, thoughts, self.mask_id)
+
+    def repeat(self, times: int) -> "Batch":
+        """All its rows, then all again, `times` in all."""
+        tensors = {name: part for name, part in self._asdict().items() if isinstance(part, Tensor)}
+        repeated: dict[str, Any] = {name: torch.cat([part] * times) for name, part in tensors.items()}
+        return self._replace(**repeated)
 
 
 class Loss(NamedTuple):
@@ -92,8 +98,11 @@ class Objective(Protocol):
 class Guessing(Objective, Protocol):
     """An objective whose network can also be asked what it would have written."""
 
-    def guess(self, network: Network, batch: Batch, hidden: Tensor) -> Tensor:
-        """The logits [B, L, V] by which the network would write the `hidden` [B, L] positions, the rest being right."""
+    def guess(self, network: Network, batch: Batch, hidden: Tensor, generator: torch.Generator) -> Tensor:
+        """The logits [B, L, V] by which the network would write the `hidden` [B, L] positions, seeing only the rest.
+
+        What it says of a hidden position knows of no token that is hidden; the mask is none of the V.
+        """
         ...
 
 
@@ -178,8 +187,9 @@ class MaskedDiffusion:
             return Loss(weighed(self.weighting), metrics)
         return Loss(nelbo if self.weighting == "nelbo" else plain, metrics)
 
-    def guess(self, network: Network, batch: Batch, hidden: Tensor) -> Tensor:
-        return network(torch.where(hidden, batch.mask_id, batch.tokens), batch.features).logits
+    def guess(self, network: Network, batch: Batch, hidden: Tensor, generator: torch.Generator) -> Tensor:
+        # A network that can emit the mask has a column for it, and a mask is no token.
+        return network(torch.where(hidden, batch.mask_id, batch.tokens), batch.features).logits[..., : batch.mask_id]
 
 
 @dataclass(frozen=True)
@@ -207,7 +217,7 @@ class NextToken:
         nats = token_nats(logits, batch.tokens[:, 1:], editable).sum() / count(editable)
         return Loss(nats, {"cross_entropy": nats.detach()})
 
-    def guess(self, network: Network, batch: Batch, hidden: Tensor) -> Tensor:
+    def guess(self, network: Network, batch: Batch, hidden: Tensor, generator: torch.Generator) -> Tensor:
         # One pass over the right text says at each position what would have come next; shift it to where it would
         # stand. What would stand at position 0 is never asked.
         return network(batch.tokens, batch.features).logits.roll(1, dims=1)
@@ -250,6 +260,10 @@ class Staged:
         """Whether the network reads a carry in the end."""
         return getattr(self.stages[-1][1], "carries", False)
 
+    def emits_mask(self) -> bool:
+        """Whether the network needs the mask among its outputs at any time."""
+        return any(emits_mask(objective) for _, objective in self.stages)
+
     def at(self, update: int, updates: int) -> Objective:
         """The objective of update `update` (0 is the first) of `updates`."""
         for end, (_, objective) in zip(self._ends(updates), self.stages, strict=True):
@@ -272,6 +286,16 @@ class Staged:
             reached += share
             ends.append(round(reached * updates))
         return ends
+
+
+def can_guess(objective: Objective) -> bool:
+    """Whether it is `Guessing`; one that has the method but no sound answer says so by a `can_guess` of its own."""
+    return hasattr(objective, "guess") and getattr(objective, "can_guess", True)
+
+
+def emits_mask(objective: "Objective | Staged") -> bool:
+    """Whether it trains the network to say the mask, as one more output; an objective that says nothing does not."""
+    return getattr(objective, "emits_mask", False)
 
 
 def token_nats(logits: Tensor, targets: Tensor, where: Tensor) -> Tensor:

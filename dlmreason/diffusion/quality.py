@@ -6,16 +6,28 @@ exploited as soon as a policy makes a thousand passes with it. Other canvases an
 both arms; what differs, how a model is asked for its own guess, belongs to the inner objective. It knows no policy.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
-from dlmreason.diffusion.objectives import Batch, Forwards, Guessing, Loss, Network, Objective, Staged
+from dlmreason.diffusion.objectives import (
+    Batch,
+    Forwards,
+    Guessing,
+    Loss,
+    Network,
+    Objective,
+    Staged,
+    can_guess,
+    emits_mask,
+)
 from dlmreason.diffusion.targets import OwnErrors, Question, Target
 from dlmreason.diffusion.weightings import PLAIN, Weighting, count
+
+OWN_ERRORS = OwnErrors()
 
 
 @dataclass(frozen=True)
@@ -41,9 +53,11 @@ class Judging:
                 "SelfConditioned around the whole objective"
             )
         if self.target.guesses and not hasattr(self.inner, "guess"):
+        if self.target.guesses and not can_guess(self.inner):
             raise ValueError(
                 f"quality.inner={self.inner!r} cannot be asked what its network would have written: choose "
-                "MaskedDiffusion or NextToken, or train no quality"
+                "MaskedDiffusion or NextToken, or of InterpolatingDiffusion one with logits=leave_one_out or with "
+                "masks, or train no quality"
             )
         if self.target.blanks and not self.inner.blanks:
             raise ValueError(
@@ -64,9 +78,13 @@ class Judging:
         return True
 
     @property
+    def emits_mask(self) -> bool:
+        return emits_mask(self.inner)
+
+    @property
     def forwards(self) -> Forwards:
         inner = self.inner.forwards
-        return Forwards(trained=inner.trained + 1, untrained=inner.untrained + self.target.guesses)
+        return Forwards(inner.trained + self.target.repeats, inner.untrained + self.target.guesses)
 
     def __call__(self, network: Network, batch: Batch, generator: torch.Generator) -> Loss:
         inner = self.inner(network, batch, generator)
@@ -76,17 +94,28 @@ class Judging:
 
     def loss_at(self, network: Network, batch: Batch, question: Question) -> Loss:
         """The head's loss alone, of a given question: nothing is drawn."""
-        canvas, where, right, t, schedule = question
+        canvas, where, label, t, schedule = question
+        batch, right = batch.repeat(len(canvas) // len(batch.tokens)), label.float()
         quality = asked(network, canvas, batch.features)
-        nats = torch.where(where, binary_cross_entropy_with_logits(quality, right.float(), reduction="none"), 0.0)
+        nats = torch.where(where, binary_cross_entropy_with_logits(quality, right, reduction="none"), 0.0)
         loss = self.weighting(nats, t, schedule, where, batch.judged)
-        agrees = (quality > 0) == right
+        agrees = (quality > 0) == (right > 0.5)
         metrics = {
             "quality_loss": loss.detach(),
             "quality_accuracy": (agrees & where).sum() / count(where),
-            "own_errors": (~right & where).sum() / count(where),
+            "own_errors": torch.where(where, 1 - right, 0.0).sum() / count(where),
         }
         return Loss(loss, metrics)
+
+    def state(self, network: Network, batch: Batch, generator: torch.Generator) -> Tensor | None:
+        """Full canvases [B, L] int64 with own errors, by which heads are compared, whatever each is asked in training.
+
+        None where the inner objective cannot be asked for them.
+        """
+        if not can_guess(self.inner):
+            return None
+        errors = replace(self.target, full=1.0) if isinstance(self.target, OwnErrors) else OwnErrors(full=1.0)
+        return errors(cast(Guessing, self.inner), network, batch, generator).canvas
 
 
 @dataclass(frozen=True)
@@ -119,6 +148,10 @@ class Quality:
         return True
 
     @property
+    def emits_mask(self) -> bool:
+        return emits_mask(self.inner)
+
+    @property
     def forwards(self) -> Forwards:
         return self.judging.forwards
 
@@ -130,9 +163,16 @@ class Quality:
         return self.judging.target(self.inner, network, batch, generator).canvas
 
 
+def judging_of(objective: Objective) -> Judging | None:
+    """The loss of a quality head in an objective; None where it trains none."""
+    if isinstance(objective, Quality):
+        return objective.judging
+    return objective if isinstance(objective, Judging) else None
+
+
 def judged_later(
     inner: Objective,
-    target: Target,
+    target: Target = OWN_ERRORS,
     *,
     start: float,
     weight: float = 1.0,

@@ -3,7 +3,12 @@
 This file decides no loss and no weight. A target draws a canvas, from the network's own guesses or from noise, and
 labels positions of it; `Quality` and `Judging` train on them. What the head then means is the target's doing: trained
 to its best, the head says the chance of the label given the canvas. No gradient reaches a network through its own
-samples. Shape letters: B rows, L positions, V outputs (the mask is none of them).
+samples.
+
+"Full canvases with verified labels" are those that the model draws whole, each token labelled by comparison with the
+right one: `OwnErrors(full=1, lowest=1, slope=0)` from nothing but what was given, `Filled(everywhere=True)` from a
+masked text. The label is a verification where the answer is unique; where several are right, a token of another one
+counts as wrong. Shape letters: B rows, L positions, V outputs (the mask is none of them).
 """
 
 from dataclasses import dataclass, field
@@ -13,16 +18,19 @@ import torch
 from torch import Tensor
 
 from dlmreason.diffusion.corruption import Absorbing, Corruption, Uniform, coins, corrupt
-from dlmreason.diffusion.objectives import Batch, Guessing, Network
+from dlmreason.diffusion.objectives import Batch, Guessing, Network, token_nats
 from dlmreason.diffusion.schedules import Linear, LowDiscrepancy, Schedule, Times
 
 
 class Question(NamedTuple):
-    """What the head reads, where it is asked, and the answer."""
+    """What the head reads, where it is asked, and the answer.
+
+    The rows may be those of the batch several times over, the whole batch after the whole batch.
+    """
 
     canvas: Tensor  # [B, L] int64
-    asked: Tensor  # [B, L] bool, never at a mask
-    right: Tensor  # [B, L] bool, the label; of no meaning where it is not asked
+    asked: Tensor  # [B, L] bool
+    right: Tensor  # [B, L] the label: bool, or float in [0, 1], a chance; of no meaning where it is not asked
     t: Tensor  # [B] float64, the time of the canvas, by which it may be weighed, and the schedule that it is a time of
     schedule: Schedule = Linear()
 
@@ -38,6 +46,11 @@ class Target(Protocol):
     @property
     def guesses(self) -> bool:
         """Whether the network is asked what it would have written: one more pass, without gradient."""
+        ...
+
+    @property
+    def repeats(self) -> int:
+        """Canvases for each row of the batch, each of which costs a pass."""
         ...
 
     def __call__(self, inner: Guessing, network: Network, batch: Batch, generator: torch.Generator) -> Question: ...
@@ -74,13 +87,17 @@ class OwnErrors:
     def guesses(self) -> bool:
         return True
 
+    @property
+    def repeats(self) -> int:
+        return 1
+
     @torch.no_grad()
     def __call__(self, inner: Guessing, network: Network, batch: Batch, generator: torch.Generator) -> Question:
         rows = batch.tokens[:, :1]
         t = torch.rand(rows.shape, generator=generator, device=rows.device, dtype=torch.float64)
         full = coins(torch.full_like(t, self.full if inner.blanks else 1.0), rows, generator)
         hidden = coins(torch.where(full, self.lowest + self.slope * t**2, t), batch.tokens, generator) & batch.judged
-        written = draw(inner.guess(network, batch, hidden), generator)
+        written = draw(inner.guess(network, batch, hidden, generator), generator)
         share = torch.rand(rows.shape, generator=generator, device=rows.device, dtype=torch.float64)
         blank = hidden & ~full & coins(share, batch.tokens, generator)
         canvas = torch.where(blank, batch.mask_id, torch.where(hidden, written, batch.tokens))
@@ -96,20 +113,27 @@ class Filled:
 
     With `fill` 1 it is the target of PRISM [arXiv:2510.01384, prop. 3.1]: whatever wrote the token, as long as it can
     write any, the best head says p(the token there | the canvas without it). A larger `fill` asks more questions of a
-    pass, 4 for Sudoku in the source, and moves the target, for the other fills are not the right tokens. With None it
-    is what the released code of PRISM calls its token critic, and, weighed by `NELBO`, the loss of a planner
-    [P2, arXiv:2502.03540, prop. 2], whose best value, were it told what was masked, is p(the token there | what was not
-    masked); told the canvas alone, it averages that over what may have been masked.
+    pass, 4 for Sudoku in the source, and moves the target, for the other fills are not the right tokens; more `repeats`
+    do not. With None it is what the released code of PRISM calls its token critic, and, weighed by `NELBO`, the loss of
+    a planner [P2, arXiv:2502.03540, prop. 2], whose best value, were it told what was masked, is p(the token there |
+    what was not masked); told the canvas alone, it averages that over what may have been masked.
+
+    repeats: fills of each masked canvas, of one guess; in the released code of PRISM 4 for text and 1 for Sudoku.
 
     Positions that were given are never asked: the label would be 1 for all, and the head would learn what was given.
+
+    Deviation: a repeat draws its tokens anew too; the released code can also fill other masks with the same.
     """
 
     fill: int | None = None
     everywhere: bool = False
     schedule: Schedule = field(default_factory=Linear)
     times: Times = field(default_factory=LowDiscrepancy)
+    repeats: int = 1
 
     def __post_init__(self) -> None:
+        if self.repeats < 1:
+            raise ValueError(f"target.repeats={self.repeats} is how often each canvas is filled: give 1 or more")
         if self.fill is not None and self.fill < 1:
             raise ValueError(
                 f"target.fill={self.fill} is how many masks of a row are filled: give 1 or more, or null for all"
@@ -133,7 +157,9 @@ class Filled:
         t = self.times(batch.tokens.shape[0], generator)
         corrupted = corrupt(batch.tokens, batch.editable, Absorbing(self.schedule).shares(t), batch.mask_id, generator)
         hidden = (corrupted == batch.mask_id) & batch.editable
-        written = draw(inner.guess(network, batch, hidden), generator)
+        logits = inner.guess(network, batch, hidden, generator)
+        hidden, batch, t = hidden.repeat(self.repeats, 1), batch.repeat(self.repeats), t.repeat(self.repeats)
+        written = draw(logits.repeat(self.repeats, 1, 1), generator)
         order = torch.rand(hidden.shape, generator=generator, device=hidden.device, dtype=torch.float64)
         return self.question(batch, t, hidden, written, order)
 
@@ -170,6 +196,10 @@ class Corrupted:
     def guesses(self) -> bool:
         return False
 
+    @property
+    def repeats(self) -> int:
+        return 1
+
     def __call__(self, inner: Guessing, network: Network, batch: Batch, generator: torch.Generator) -> Question:
         t = self.times(batch.tokens.shape[0], generator)
         # A text of a symbol that noise never draws, corrupted, shows what was drawn, also where it is the right token.
@@ -182,6 +212,66 @@ class Corrupted:
         kept = noise == -1
         canvas = torch.where(kept, batch.tokens, noise)
         return Question(canvas, batch.judged & (canvas != batch.mask_id), kept, t)
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """A masked text with random wrong tokens in it, every judged position asked, masks too [RemeDi, arXiv:2509.23653].
+
+    At time t a share t is masked, and of what is left a share 4 wrong t (1 - t) is another token, drawn evenly. A right
+    token is labelled 1 and a wrong one 0. A mask is labelled with the chance that the network gives the right token
+    there: what the best head says is how often what the network would draw is right.
+
+    wrong: the share of wrong tokens at t = 1/2, .1 in the source; at most 1/4, for then masks are more than wrong
+    tokens at every time, as the source asks.
+
+    Deviation: positions are masked and replaced each by itself, so that this holds on average; and tokens are trained
+    by the inner loss, on canvases of its own, which in the source are these.
+    """
+
+    wrong: float = 0.1
+    times: Times = field(default_factory=LowDiscrepancy)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.wrong <= 0.25:
+            raise ValueError(
+                f"target.wrong={self.wrong} is the share of wrong tokens among those not masked at t = 1/2: give a "
+                "number above 0 and at most 0.25, beyond which wrong tokens could outnumber masks"
+            )
+
+    @property
+    def blanks(self) -> bool:
+        return True
+
+    @property
+    def guesses(self) -> bool:
+        return True
+
+    @property
+    def repeats(self) -> int:
+        return 1
+
+    @torch.no_grad()
+    def __call__(self, inner: Guessing, network: Network, batch: Batch, generator: torch.Generator) -> Question:
+        t = self.times(batch.tokens.shape[0], generator)
+        hidden = coins(t[:, None], batch.tokens, generator) & batch.editable
+        wrong = coins(self.share(t)[:, None], batch.tokens, generator) & batch.editable & ~hidden
+        further = torch.randint(batch.mask_id - 1, wrong.shape, generator=generator, device=wrong.device) + 1
+        noisy = torch.where(wrong, (batch.tokens + further) % batch.mask_id, batch.tokens)
+        logits = inner.guess(network, batch._replace(tokens=noisy), hidden, generator)
+        return self.question(batch, t, hidden, noisy, logits)
+
+    def share(self, t: Tensor) -> Tensor:
+        """The share of wrong tokens among those that are not masked: [B] float64 in 0 .. wrong."""
+        return 4 * self.wrong * t * (1 - t)
+
+    def question(self, batch: Batch, t: Tensor, hidden: Tensor, noisy: Tensor, logits: Tensor) -> Question:
+        """Of given times [B], masks [B, L] bool, tokens [B, L] int64 where they are not, and what the network says of
+        it, [B, L, V]: nothing is drawn."""
+        canvas = torch.where(hidden, batch.mask_id, noisy)
+        chance = (-token_nats(logits, batch.tokens, hidden)).exp()
+        right = torch.where(hidden, chance, (noisy == batch.tokens).to(chance.dtype))
+        return Question(canvas, batch.judged, right, t)
 
 
 def draw(logits: Tensor, generator: torch.Generator) -> Tensor:

@@ -19,6 +19,8 @@ NEEDS = {
     "that carries nothing",
     "masks": "that was trained on canvases with masks, where this one has only seen text: train it with an objective "
     "whose noise has masks, such as masked, mgdm or gidd",
+    "emits_mask": "that can emit the mask, which says of a token that it is wrong: train it with objective reflective, "
+    "or choose a policy that finds out otherwise, such as change_of_mind",
 }
 """What a policy may ask of a network, and what to do where it has none."""
 
@@ -109,14 +111,22 @@ def require_no_judge(policy: Policy, wrapper: str, why: str) -> None:
         raise ValueError(f"{wrapper} {why}: put the judge outside it, Judged({wrapper}(policy), score)")
 
 
-def check_sound(policy: Policy, *, quality: bool, carry: bool = False, masks: bool = True, block: int = 0) -> None:
+def check_sound(
+    policy: Policy,
+    *,
+    quality: bool,
+    carry: bool = False,
+    masks: bool = True,
+    emits_mask: bool = False,
+    block: int = 0,
+) -> None:
     """Raises: ValueError where the policy needs what the network does not have.
 
     quality: the network has a quality head.  carry: it hands a state from pass to pass.  masks: it was trained on
-    canvases with masks; one of uniform noise alone never saw any.  block: positions of the blocks that it was trained
-    to write one after another; 0: in any order.
+    canvases with masks; one of uniform noise alone never saw any.  emits_mask: it was taught to say the mask.
+    block: positions of the blocks that it was trained to write one after another; 0: in any order.
     """
-    there = {"quality": quality, "carry": carry, "masks": masks}
+    there = {"quality": quality, "carry": carry, "masks": masks, "emits_mask": emits_mask}
     for what in sorted(facts_of(policy).needs):
         if not there[what]:
             raise ValueError(f"the policy needs a network {NEEDS[what]}")

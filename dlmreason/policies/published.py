@@ -15,6 +15,7 @@ from dlmreason.policies.editing import Edit
 from dlmreason.policies.ordered import BEST, Ordered, PlackettLuce
 from dlmreason.policies.planned import LastQuality, Loop, Planned, Planner, Power, Weighted
 from dlmreason.policies.presets import ORDERS
+from dlmreason.policies.reflecting import Reflecting
 
 
 def entropy_bound(
@@ -177,6 +178,18 @@ def self_correction(temperature: float = 0.1, count: int = 1, patience: int | No
     """
     refill = Ordered(scores.confidence, fill, 1.0)
     return Edit(refill, count, margin=-math.inf, temperature=temperature, patience=patience)
+
+
+def reflecting(
+    count: int | None = None, order: str = "confidence", temperature: float = 0.0, rewrite: bool = False
+) -> Policy:
+    """A token is taken back where the network emits the mask [Reflective Masking, arXiv:2606.16700].
+
+    count: blanks a pass; None writes all at once.  rewrite: see `Reflecting`.
+
+    Deviation: the network is shown the canvas as it is, without its earlier states.
+    """
+    return Reflecting(Ordered(_score(order, None), Threshold(0.0) if count is None else count, temperature), rewrite)
 
 
 def _score(order: str, block: int | None) -> scores.PositionScore:

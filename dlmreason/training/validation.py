@@ -5,14 +5,14 @@ look, and whether the quality head tells a right canvas from a wrong one. It wri
 """
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import nn
 
 from dlmreason.diffusion.carried import SelfConditioned
 from dlmreason.diffusion.objectives import Objective
-from dlmreason.diffusion.quality import Quality, asked, auroc, mean_log_quality
+from dlmreason.diffusion.quality import asked, auroc, judging_of, mean_log_quality
 from dlmreason.training.sheets import Sheets, seed_of
 
 
@@ -20,9 +20,10 @@ from dlmreason.training.sheets import Sheets, seed_of
 class HeldOut:
     """A `validate` for `fit`: the means of the objective's metrics, named `held_out_<metric>`.
 
-    With a `Quality` objective also `held_out_state_auroc`, over full canvases with own errors: the chance that one with
-    every token right scores above one with an error; left out where all or none are right. Below .98 a long search
-    finds canvases that fool the head. Right means equal to the one answer given: it says nothing of puzzles with
+    With an objective that trains a quality head also `held_out_state_auroc`, over full canvases with own errors,
+    whatever the head is asked in training: the chance that one with every token right scores above one with an error;
+    left out where all or none are right, or where the objective cannot be asked what it would write. Below .98 a long
+    search finds canvases that fool the head. Right means equal to the one answer given: it says nothing of puzzles with
     several. A network that carries is asked for it in a first pass.
     """
 
@@ -33,18 +34,17 @@ class HeldOut:
 
     def __call__(self, network: nn.Module, update: int) -> dict[str, float]:
         device = next(network.parameters()).device
+        judging = judging_of(self.objective.inner if isinstance(self.objective, SelfConditioned) else self.objective)
         generator = torch.Generator(device)
         sums: dict[str, float] = {}
         scores, rights = [], []
-        judge = self.objective.inner if isinstance(self.objective, SelfConditioned) else self.objective
         for number, rows in enumerate(torch.arange(len(self.sheets)).split(self.batch_size)):
             generator.manual_seed(seed_of("held out", self.seed, number))
             batch = self.sheets.take(rows).to(device)
             loss = self.objective(network, batch, generator)
             for name, value in ({"loss": loss.total} | loss.metrics).items():
                 sums[name] = sums.get(name, 0.0) + float(value.detach()) * len(rows)
-            if isinstance(judge, Quality):
-                canvas = replace(judge, full=1.0).canvas(network, batch, generator)
+            if judging is not None and (canvas := judging.state(network, batch, generator)) is not None:
                 scores.append(mean_log_quality(asked(network, canvas, batch.features), batch.judged))
                 rights.append(((canvas == batch.tokens) | ~batch.judged).all(-1))
         measured = {f"held_out_{name}": total / len(self.sheets) for name, total in sums.items()}

@@ -11,7 +11,7 @@ from dlmreason.diffusion.correctors import Corrector, Fill, corrected_later
 from dlmreason.diffusion.objectives import Forwards, MaskedDiffusion, NextToken
 from dlmreason.diffusion.quality import Judging
 from dlmreason.diffusion.targets import Filled
-from dlmreason.diffusion.weightings import NELBO, Bound, Weighting
+from dlmreason.diffusion.weightings import NELBO, Bound, Focal, Weighting
 from tests.diffusion.exact import states
 from tests.diffusion.fakes import At, Fake, Said, batch, generator, oracle, table
 from tests.toys import JOINT
@@ -169,3 +169,7 @@ def test_what_is_no_corrector_is_refused() -> None:
         Corrector(MaskedDiffusion(), fill="best")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"corrector\.inner=.*choose MaskedDiffusion"):
         Corrector(NextToken())  # type: ignore[arg-type]
+    focal = Weighting((Focal(),))
+    with pytest.raises(ValueError, match=r"corrector\.errors=true .*leave Focal out"):
+        Corrector(MaskedDiffusion(), weighting=focal, errors=True)
+    assert Corrector(MaskedDiffusion(), weighting=focal).weighting is focal

@@ -149,7 +149,7 @@ def test_shares_that_are_none_are_refused(wrong: dict[str, float]) -> None:
 
 def test_an_objective_that_writes_nothing_cannot_be_judged() -> None:
     with pytest.raises(ValueError, match=r"quality\.inner=.*choose MaskedDiffusion or NextToken"):
-        Quality(InterpolatingDiffusion(Uniform()))  # type: ignore[arg-type]
+        Quality(InterpolatingDiffusion(Uniform(), "posterior"))
 
 
 def test_quality_later_is_the_inner_loss_first() -> None:

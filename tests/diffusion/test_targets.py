@@ -18,7 +18,7 @@ from dlmreason.diffusion.leave_one_out import noise_chance
 from dlmreason.diffusion.objectives import Forwards, MaskedDiffusion, NextToken
 from dlmreason.diffusion.quality import Judging, Quality, judged_later
 from dlmreason.diffusion.schedules import Cosine, Linear, Polynomial, Schedule
-from dlmreason.diffusion.targets import Corrupted, Filled, OwnErrors, Question, Target
+from dlmreason.diffusion.targets import Corrupted, Filled, OwnErrors, Question, Replaced, Target
 from dlmreason.diffusion.weightings import NELBO, Bound, Factor, Weighting
 from tests.diffusion.exact import leave_one_out_oracle, states
 from tests.diffusion.fakes import At, Fake, Said, batch, generator, oracle, table, uniform
@@ -200,6 +200,45 @@ def test_a_head_trained_on_noise_is_the_detector_that_a_denoiser_contains(
         assert [1 - chance for chance in said[1, 0]] == pytest.approx((0.602410, 0.530120), abs=2e-6)
 
 
+@JOINTS
+@pytest.mark.parametrize("sampler", ["oracle", "anything"])
+def test_a_head_trained_as_remedi_says_what_stays_and_at_masks_how_sure_the_network_may_be(
+    joint: Tensor, sampler: str
+) -> None:
+    length, values, network = joint.dim(), joint.shape[0], SAMPLERS[sampler](joint)
+    target, at = Replaced(0.2), torch.tensor([0.4], dtype=torch.float64)
+    mask, wrong = 0.4, target.share(at).item()
+    assert wrong == pytest.approx(4 * 0.2 * 0.4 * 0.6)
+
+    def chance(seen: int, token: int) -> float:
+        """q(z_i | x_i), by definition."""
+        if seen == values:
+            return mask
+        return (1 - mask) * (1 - wrong if seen == token else wrong / (values - 1))
+
+    canvases = list(product(range(values + 1), repeat=length))
+    rows = [
+        (text, canvas, p * math.prod(map(chance, canvas, text)))
+        for (text, p), canvas in product(states(joint), canvases)
+    ]
+    tokens, canvas = (torch.tensor([row[k] for row in rows]) for k in (0, 1))
+    weight = torch.tensor([row[2] for row in rows], dtype=torch.float64)
+    assert weight.sum().item() == pytest.approx(1)
+    hidden = canvas == values
+    noisy = torch.where(hidden, tokens, canvas)
+    question = target.question(batch(tokens, values), at.expand(len(rows)), hidden, noisy, network.logits(canvas))
+    assert torch.equal(question.canvas, canvas) and question.asked.all()
+    said = best(joint, tokens, question, Chance(weight))
+    for z in canvases:
+        right = {text: p * math.prod(map(chance, z, text)) for text, p in states(joint)}
+        law = network.logits(torch.tensor([z]))[0].double().softmax(-1)
+        for site in range(length):
+            label = sum(
+                p * (law[site, x[site]].item() if z[site] == values else x[site] == z[site]) for x, p in right.items()
+            )
+            assert said[z][site] == pytest.approx(label / sum(right.values()), abs=5e-6)
+
+
 MASK, ROWS, LENGTH = 4, 400, 8
 GOLD = torch.zeros(ROWS, LENGTH, dtype=torch.int64)
 PLACE = torch.arange(LENGTH).expand(ROWS, LENGTH)
@@ -228,6 +267,49 @@ def test_so_many_masks_of_a_row_are_filled_and_only_those_are_asked(fill: int) -
     assert torch.equal(right[asked], canvas[asked] == 0) and 0 < right[asked].sum() < asked.sum()
     often = asked.double().mean(0)[3:]
     assert (often - often.mean()).abs().max() < 5 * math.sqrt(0.25 / ROWS)  # no place before another
+
+
+def test_repeats_fill_the_same_masks_anew_and_cost_one_guess() -> None:
+    network, data = coin(), batch(GOLD, MASK, EDITABLE, JUDGED)
+    question = Filled(2, times=At(0.5), repeats=3)(MaskedDiffusion(), network, data, generator(3))
+    assert len(network.read) == 1
+    hidden, parts = network.read[0] == MASK, question.canvas.split(ROWS)
+    assert len(parts) == 3 and not torch.equal(parts[0], parts[1])
+    for canvas, asked in zip(parts, question.asked.split(ROWS), strict=True):
+        assert torch.equal(hidden, asked | (canvas == MASK))
+        assert torch.equal(asked.sum(1), (hidden & JUDGED).sum(1).clamp(max=2))
+    # Three times the questions: the mean over all of them is the mean of the three means of equally many.
+    judging = Judging(MaskedDiffusion(), Filled(2, repeats=3))
+    head = Fake(network.logits, lambda t: t.double() - 0.3)
+    alone = [Question(*(part.split(ROWS)[k] for part in question[:4])) for k in range(3)]
+    losses = [judging.loss_at(head, data, each).total for each in alone]
+    assert judging.loss_at(head, data, question).total.item() == pytest.approx(sum(losses).item() / 3)
+    once = Filled(2, times=At(0.5))(MaskedDiffusion(), coin(), data, generator(3))
+    again = Filled(2, times=At(0.5), repeats=1)(MaskedDiffusion(), coin(), data, generator(3))
+    assert all(torch.equal(a, b) for a, b in zip(once[:4], again[:4], strict=True))
+
+
+def test_a_canvas_drawn_whole_is_labelled_by_comparison_with_the_right_one() -> None:
+    """Full canvases with verified labels, from nothing but what was given."""
+    network = coin()
+    canvas, asked, right, _, _ = ask(OwnErrors(full=1.0, lowest=1.0, slope=0.0), network)
+    assert torch.equal(network.read[0] == MASK, JUDGED) and torch.equal(asked, JUDGED)
+    assert (canvas != MASK).all() and torch.equal(right, canvas == GOLD) and 0.4 < right[JUDGED].double().mean() < 0.6
+
+
+def test_so_many_tokens_are_masked_and_replaced_and_every_one_is_asked() -> None:
+    network, target = coin(), Replaced(0.25, At(0.5))
+    canvas, asked, right, t, _ = ask(target, network)
+    assert torch.equal(network.read[0], canvas) and torch.equal(asked, JUDGED)
+    assert (canvas[~EDITABLE] == 0).all() and (t == 0.5).all()
+    hidden, wrong = (canvas == MASK)[EDITABLE], ((canvas != MASK) & (canvas != 0))[EDITABLE]
+    assert hidden.double().mean().item() == pytest.approx(0.5, abs=0.05)
+    assert (wrong.sum() / (~hidden).sum()).item() == pytest.approx(0.25, abs=0.05)
+    assert set(canvas[EDITABLE].tolist()) == {0, 1, 2, 3, MASK}
+    assert torch.equal(right[canvas == 0], torch.ones(int((canvas == 0).sum())))
+    assert (right[EDITABLE][wrong] == 0).all() and (right[EDITABLE][hidden] == 0.5).all()
+    times = torch.linspace(0, 1, 101, dtype=torch.float64)[1:]
+    assert (target.share(times) * (1 - times) < times).all()
 
 
 def test_a_critic_of_all_that_was_masked_is_asked_that_and_no_more() -> None:
@@ -282,7 +364,16 @@ class Two(nn.Module):
         return Said(self.logits, self.quality)
 
 
-TARGETS = [OwnErrors(), Filled(1), Filled(3), Filled(), Filled(everywhere=True), Corrupted(), Corrupted(Hybrid(0.3))]
+TARGETS = [
+    OwnErrors(),
+    Filled(1),
+    Filled(3),
+    Filled(),
+    Filled(everywhere=True),
+    Corrupted(),
+    Corrupted(Hybrid(0.3)),
+    Replaced(),
+]
 
 
 @dataclass
@@ -299,6 +390,10 @@ class Kept:
     @property
     def guesses(self) -> bool:
         return self.target.guesses
+
+    @property
+    def repeats(self) -> int:
+        return self.target.repeats
 
     def __call__(self, *given: object) -> Question:
         self.question = self.target(*given)  # type: ignore[arg-type]
@@ -320,12 +415,13 @@ def test_the_head_is_trained_where_it_is_asked_and_nothing_else_is(target: Targe
     assert torch.allclose(both.quality.grad[asked], (3.0 * (0.5 - right) / asked.sum())[asked])
 
 
-@pytest.mark.parametrize("target", TARGETS, ids=repr)
+@pytest.mark.parametrize("target", [*TARGETS, Filled(2, repeats=3)], ids=repr)
 def test_the_passes_stated_are_the_passes_made(target: Target) -> None:
     network, objective = coin(), Judging(MaskedDiffusion(), target)
     objective(network, batch(GOLD, MASK), generator())
-    assert objective.forwards == Forwards(sum(network.trained), len(network.trained) - sum(network.trained))
-    assert objective.judges and objective.blanks
+    made = [(len(read) // ROWS, trained) for read, trained in zip(network.read, network.trained, strict=True)]
+    assert objective.forwards == Forwards(sum(n for n, yes in made if yes), sum(n for n, yes in made if not yes))
+    assert objective.judges and objective.blanks and not objective.emits_mask
 
 
 PINNED = [
@@ -359,12 +455,19 @@ def test_what_is_no_target_is_refused() -> None:
         Filled(0)
     with pytest.raises(ValueError, match=r"target\.everywhere=true .*set target\.fill=null"):
         Filled(2, everywhere=True)
+    with pytest.raises(ValueError, match=r"target\.repeats=0 .*give 1 or more"):
+        Filled(repeats=0)
+    for wrong in (0.0, 0.26, math.nan):
+        with pytest.raises(ValueError, match=rf"target\.wrong={wrong} .*at most 0\.25"):
+            Replaced(wrong)
+    with pytest.raises(ValueError, match=r"quality\.target=.*choose a target without"):
+        Judging(InterpolatingDiffusion(Uniform()), Replaced())
     with pytest.raises(ValueError, match=r"quality\.target=.*choose a target without"):
         Judging(NextToken(), Filled(1))
     with pytest.raises(ValueError, match=r"quality\.weight=0"):
         Judging(MaskedDiffusion(), weight=0)
     with pytest.raises(ValueError, match=r"quality\.inner=.*choose MaskedDiffusion or NextToken"):
-        Judging(InterpolatingDiffusion(Uniform()), Filled())
+        Judging(InterpolatingDiffusion(Uniform(), "posterior"), Filled())
 
 
 def test_noise_is_asked_of_a_network_that_guesses_nothing() -> None:

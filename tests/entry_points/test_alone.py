@@ -59,7 +59,11 @@ def test_evaluate_alone_answers_as_in_the_experiment(model: str, finished: Path,
     assert (tmp_path / "alone" / "report.html").exists()
 
 
-@pytest.mark.parametrize("policy", Tree(launch.conf_folder(), "experiment").options("policy"))
+POLICIES = Tree(launch.conf_folder(), "experiment").options("policy")
+TAUGHT = {"reflecting": "reflective"}  # policies that want an objective of their own
+
+
+@pytest.mark.parametrize("policy", [policy for policy in POLICIES if policy not in TAUGHT])
 def test_every_policy_answers_over_a_trained_network(policy: str, sudoku: Path, tmp_path: Path) -> None:
     argv = (f"checkpoint={sudoku / 'models' / 'diffusion'}", f"policy={policy}", f"output={tmp_path / 'out'}")
     assert start("evaluate", *argv, *MACHINE, "budget=tiny", "budget.examples=2", "budget.passes=20") == 0
@@ -67,6 +71,25 @@ def test_every_policy_answers_over_a_trained_network(policy: str, sudoku: Path, 
     last = [record for record in found if record.rung == 20 and record.arm == policy]
     assert len(last) == 2 and all(0 < record.nfe <= 20 and "<mask>" not in record.answer for record in last)
     assert all(record.events["written"] + record.events["doubted"] for record in last)
+
+
+@pytest.mark.parametrize("policy", TAUGHT)
+def test_a_policy_answers_over_a_network_that_was_taught_for_it_and_no_other(
+    policy: str, sudoku: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = ("budget=tiny", "budget.examples=2", "budget.passes=20")
+    argv = (*NETWORK, *TRAINER, *MACHINE, "task=sudoku4x4", "task.train_examples=40", "task.test_examples=2")
+    taught = (f"objective@model.objective={TAUGHT[policy]}", "model.updates=4", f"output={tmp_path / 'taught'}")
+    assert start("train", *argv, "task.validation_examples=2", *taught, "budget=tiny") == 0
+    for each in (policy, "confidence"):
+        argv = (f"checkpoint={tmp_path / 'taught' / 'models' / 'diffusion'}", f"policy={each}", *MACHINE, *few)
+        assert start("evaluate", *argv, f"output={tmp_path / each}") == 0
+        found = read(tmp_path / each / "records.jsonl", Record).items
+        assert len(found) > 0 and all("<mask>" not in record.answer for record in found)
+    argv = (f"checkpoint={sudoku / 'models' / 'diffusion'}", f"policy={policy}", *MACHINE, *few)
+    assert start("evaluate", *argv, f"output={tmp_path / 'refused'}") == 2
+    assert f"train it with objective {TAUGHT[policy]}" in capsys.readouterr().err
+    assert not (tmp_path / "refused").exists()
 
 
 @pytest.mark.parametrize(
@@ -78,6 +101,10 @@ def test_every_policy_answers_over_a_trained_network(policy: str, sudoku: Path, 
         "gidd",
         "gidd_nelbo",
         "udlm",
+        "judged",
+        "prism",
+        "proseco",
+        "reflective",
         "block_diffusion",
         "self_conditioned",
         "thought_by_thought",

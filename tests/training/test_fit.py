@@ -15,8 +15,19 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dlmreason.diffusion.objectives import Batch, Loss, MaskedDiffusion, Network, NextToken
-from dlmreason.diffusion.quality import Quality, asked, auroc, mean_log_quality, quality_later
+from dlmreason.diffusion.corruption import Uniform
+from dlmreason.diffusion.interpolating import InterpolatingDiffusion
+from dlmreason.diffusion.objectives import Batch, Loss, MaskedDiffusion, Network, NextToken, Objective
+from dlmreason.diffusion.quality import (
+    Judging,
+    Quality,
+    asked,
+    auroc,
+    judged_later,
+    mean_log_quality,
+    quality_later,
+)
+from dlmreason.diffusion.targets import Corrupted, Filled, OwnErrors
 from dlmreason.training.durable import Checkpoints
 from dlmreason.training.fit import Entry, Fitted, fit, weights_from
 from dlmreason.training.interrupts import Interrupted
@@ -391,3 +402,17 @@ def test_a_look_is_the_same_every_time_and_judges_canvases() -> None:
         for name in ("loss", "nelbo", "cross_entropy", "quality_loss", "quality_accuracy", "own_errors", "state_auroc")
     }
     assert "held_out_state_auroc" not in HeldOut(MaskedDiffusion(), sheets(9))(model, 0)
+
+
+def test_heads_of_all_targets_are_told_apart_by_the_same_canvases() -> None:
+    model = network()
+
+    def area(objective: Objective) -> float | None:
+        return HeldOut(objective, sheets(90, seed=9))(model, 0).get("held_out_state_auroc")
+
+    own = area(Judging(MaskedDiffusion(), OwnErrors(lowest=0.2)))
+    assert own == area(Quality(MaskedDiffusion(), lowest=0.2)) != area(Quality(MaskedDiffusion()))
+    later = judged_later(MaskedDiffusion(), Filled(1), start=0.5)
+    assert isinstance(area(later.at(9, 10)), float) and area(later.at(0, 10)) is None
+    assert isinstance(area(Judging(InterpolatingDiffusion(Uniform()), Corrupted())), float)
+    assert area(Judging(InterpolatingDiffusion(Uniform(), "posterior"), Corrupted())) is None
