@@ -285,7 +285,6 @@ def policy_of(given: Mapping[str, Any], key: str, trusted: Sequence[str], taught
     policy: Policy = launch.instantiate(config, key, trusted)
     with launch.refused(key, ValueError):
         check_sound(policy, **taught._asdict())
-        check_sound(policy, **taught._asdict())
     return policy
 
 

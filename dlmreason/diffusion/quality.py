@@ -52,7 +52,6 @@ class Judging:
                 f"quality.inner={self.inner!r} reads a carry, which the quality head would not be shown: put "
                 "SelfConditioned around the whole objective"
             )
-        if self.target.guesses and not hasattr(self.inner, "guess"):
         if self.target.guesses and not can_guess(self.inner):
             raise ValueError(
                 f"quality.inner={self.inner!r} cannot be asked what its network would have written: choose "
