@@ -260,6 +260,7 @@ class Staged:
         """Whether the network reads a carry in the end."""
         return getattr(self.stages[-1][1], "carries", False)
 
+    @property
     def emits_mask(self) -> bool:
         """Whether the network needs the mask among its outputs at any time."""
         return any(emits_mask(objective) for _, objective in self.stages)

@@ -92,8 +92,8 @@ class ThoughtByThought:
     ) -> Loss:
         return self.inner.loss_at(network, batch, t, corrupted, counts)
 
-    def guess(self, network: Network, batch: Batch, hidden: Tensor) -> Tensor:
-        return self.inner.guess(network, batch, hidden)
+    def guess(self, network: Network, batch: Batch, hidden: Tensor, generator: torch.Generator) -> Tensor:
+        return self.inner.guess(network, batch, hidden, generator)
 
 
 @dataclass(frozen=True)
@@ -171,8 +171,8 @@ class ScheduledSampling:
     ) -> Loss:
         return self.inner.loss_at(network, batch, t, corrupted, counts)
 
-    def guess(self, network: Network, batch: Batch, hidden: Tensor) -> Tensor:
-        return self.inner.guess(network, batch, hidden)
+    def guess(self, network: Network, batch: Batch, hidden: Tensor, generator: torch.Generator) -> Tensor:
+        return self.inner.guess(network, batch, hidden, generator)
 
 
 def scheduled_sampling(inner: Hiding, *, chance: float = 0.05, stages: int = 10) -> Staged:
