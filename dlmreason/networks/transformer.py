@@ -95,10 +95,11 @@ def _faults(shape: Shape) -> list[str]:
             f"network attention={shape.attention} and block={shape.block} do not fit: attention=block_causal takes a "
             f"block of 1 position or more, any other attention block=0"
         )
-    if shape.carry and shape.attention == "causal":
+    if shape.carry and shape.attention != "bidirectional":
         wrong.append(
-            "network carry=true hands a state to the next pass over the same canvas, and a causal network makes one "
-            "pass: set attention=bidirectional, or train it with an objective that carries nothing"
+            "network carry=true hands a state to the next pass over the same canvas; a causal network makes one pass, "
+            "and one in blocks is not trained to read a state: set attention=bidirectional, or train it with an "
+            "objective that carries nothing"
         )
     if shape.positions not in POSITIONS:
         wrong.append(f"network positions={shape.positions!r} is none of {', '.join(POSITIONS)}")

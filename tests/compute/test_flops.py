@@ -43,7 +43,7 @@ def shapes(draw: st.DrawFn, attention: str) -> Shape:
         block=draw(st.integers(1, 25)) if attention == "block_causal" else 0,
         positions=draw(st.sampled_from(["learned", "rotary"])),
         quality=draw(st.booleans()),
-        carry=attention != "causal" and draw(st.booleans()),
+        carry=attention == "bidirectional" and draw(st.booleans()),
     )
 
 

@@ -7,8 +7,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlmreason.diffusion.interpolating import InterpolatingDiffusion
-from dlmreason.diffusion.objectives import MaskedDiffusion, NextToken, Staged
+from dlmreason.diffusion.objectives import Staged
 from dlmreason.launch_objects import instantiate
 from dlmreason.training.settings import Settings
 
@@ -82,6 +81,8 @@ def test_trainers_that_are_configured_can_be_made(path: Path) -> None:
 @pytest.mark.parametrize("path", sorted((CONF / "objective").glob("*.yaml")), ids=lambda path: path.stem)
 def test_objectives_that_are_configured_can_be_made(path: Path) -> None:
     config = yaml.safe_load(path.read_text())
-    config.pop("defaults", None)  # parts from other groups; tests/test_conf.py composes them
+    if "defaults" in config and "_target_" not in config:
+        pytest.skip("made of other groups; tests/test_conf.py composes and builds it")
+    config.pop("defaults", None)
     made = instantiate(config, "objective")
-    assert isinstance(made, MaskedDiffusion | InterpolatingDiffusion | NextToken | Staged)
+    assert isinstance(made, Staged) or (callable(made) and made.forwards.charged > 0)
