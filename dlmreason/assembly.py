@@ -18,6 +18,7 @@ import yaml
 from dlmreason import launch
 from dlmreason.canvas import Policy
 from dlmreason.compute.flops import pass_flops, training_flops
+from dlmreason.diffusion.leave_one_out import Logits
 from dlmreason.diffusion.objectives import Objective, Staged
 from dlmreason.evaluation.autoregressive import AutoregressiveArm
 from dlmreason.evaluation.diffusion import DiffusionArm
@@ -66,11 +67,14 @@ class Taught(NamedTuple):
 
     quality: bool  # to say which tokens are right
     masks: bool  # to read canvases with positions that wait to be written
+    # To read canvases with random tokens, and what its logits are there; None: it saw none, or is older than the word.
+    noise: Logits | None = None
 
 
 def taught_by(objective: Objective | Staged, head: bool) -> Taught:
     """head: the network has a quality head. An objective of one's own that says nothing is taken at its best."""
-    return Taught(head and getattr(objective, "judges", True), getattr(objective, "blanks", True))
+    judges, blanks = getattr(objective, "judges", True), getattr(objective, "blanks", True)
+    return Taught(head and judges, blanks, getattr(objective, "noise", "leave_one_out"))
 
 
 def digest(*parts: Any) -> str:
@@ -256,7 +260,7 @@ def policy_of(given: Mapping[str, Any], key: str, trusted: Sequence[str], taught
     config = {name: value for name, value in given.items() if name != "name"}
     policy: Policy = launch.instantiate(config, key, trusted)
     with launch.refused(key, ValueError):
-        check_sound(policy, quality=taught.quality, masks=taught.masks)
+        check_sound(policy, **taught._asdict())
     return policy
 
 

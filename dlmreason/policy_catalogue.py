@@ -51,7 +51,9 @@ def rows() -> Iterator[Row]:
         with tree.open():
             settings = tree.settings([f"policy={option}"], launch.RULES, ())
         config = settings["policy"]
-        policy = assembly.policy_of(config, "policy", (), assembly.Taught(quality=True, masks=True))
+        policy = assembly.policy_of(
+            config, "policy", (), assembly.Taught(quality=True, masks=True, noise="leave_one_out")
+        )
         facts = facts_of(policy)
         about, source = head(launch.conf_folder() / "policy" / f"{option}.yaml")
         needs = [f"{what} head" if what == "quality" else what for what in sorted(facts.needs)]

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from dlmreason.diffusion.corruption import Absorbing, corrupt
+from dlmreason.diffusion.leave_one_out import Logits
 from dlmreason.diffusion.schedules import Linear, LowDiscrepancy, Schedule, Times
 from dlmreason.diffusion.weightings import NELBO, PLAIN, Weighting, count
 
@@ -78,6 +79,11 @@ class Objective(Protocol):
         ...
 
     @property
+    def noise(self) -> Logits | None:
+        """What its network says at a random token; None where its canvases have none."""
+        ...
+
+    @property
     def judges(self) -> bool:
         """Whether it trains the quality head."""
         ...
@@ -116,6 +122,10 @@ class MaskedDiffusion:
     @property
     def blanks(self) -> bool:
         return True
+
+    @property
+    def noise(self) -> None:
+        return None
 
     @property
     def judges(self) -> bool:
@@ -161,6 +171,10 @@ class NextToken:
         return False
 
     @property
+    def noise(self) -> None:
+        return None
+
+    @property
     def judges(self) -> bool:
         return False
 
@@ -200,6 +214,11 @@ class Staged:
     def blanks(self) -> bool:
         """Whether the network reads unwritten positions in the end."""
         return self.stages[-1][1].blanks
+
+    @property
+    def noise(self) -> Logits | None:
+        """What the network says at a random token in the end."""
+        return self.stages[-1][1].noise
 
     @property
     def judges(self) -> bool:

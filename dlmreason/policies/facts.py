@@ -18,6 +18,12 @@ NEEDS = {
     "carry": "that hands a state from pass to pass: choose a policy that carries nothing",
     "masks": "that was trained on canvases with masks, where this one has only seen text: train it with an objective "
     "whose noise has masks, such as masked, mgdm or gidd",
+    "noise": "that was trained on canvases with random tokens in them: train it with an objective of uniform noise, "
+    "such as gidd or udlm, or choose a policy of masks, such as confidence or ancestral",
+    "leave_one_out": "whose logits are leave-one-out, where this one's are a posterior: give the policy "
+    "logits=posterior, as in its objective",
+    "posterior": "whose logits are a posterior, where this one's are leave-one-out: give the policy "
+    "logits=leave_one_out, as in its objective",
 }
 """What a policy may ask of a network, and what to do where it has none."""
 
@@ -102,13 +108,22 @@ def require_no_judge(policy: Policy, wrapper: str, why: str) -> None:
         raise ValueError(f"{wrapper} {why}: put the judge outside it, Judged({wrapper}(policy), score)")
 
 
-def check_sound(policy: Policy, *, quality: bool, carry: bool = False, masks: bool = True) -> None:
+def check_sound(
+    policy: Policy,
+    *,
+    quality: bool,
+    carry: bool = False,
+    masks: bool = True,
+    noise: str | None = None,
+) -> None:
     """Raises: ValueError where the policy needs what the network does not have.
 
     quality: the network has a quality head.  carry: it hands a state from pass to pass.  masks: it was trained on
-    canvases with masks; one of uniform noise alone never saw any.
+    canvases with masks; one of uniform noise alone never saw any.  noise: on canvases with random tokens, and what it
+    says at one, "leave_one_out" or "posterior"; None: it never saw any.
     """
-    there = {"quality": quality, "carry": carry, "masks": masks}
+    there = {"quality": quality, "carry": carry, "masks": masks, "noise": noise is not None}
+    there |= {"leave_one_out": noise != "posterior", "posterior": noise == "posterior"}
     for what in sorted(facts_of(policy).needs):
         if not there[what]:
             raise ValueError(f"the policy needs a network {NEEDS[what]}")
