@@ -49,7 +49,8 @@ def resample(canvas: Canvas, alone: Tensor, now: Shares, after: Shares, noise: N
 
 @dataclass(frozen=True)
 class Corrector:
-    """`sites` positions are drawn anew from p(z_i | z without z_i) ["Uniform Diffusion Models Revisited", arXiv:2605.22765].
+    """`sites` positions are drawn anew from p(z_i | z without z_i) ["Uniform Diffusion Models Revisited",
+    arXiv:2605.22765].
 
     pick "even": any of the editable ones; one site leaves the noisy law at that time invariant, several drawn at once
     do not quite.  "noise": those most probably noise, by `noise_chance`; the choice looks at the token that is there,
