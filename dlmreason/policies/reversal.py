@@ -42,7 +42,8 @@ def resample(canvas: Canvas, alone: Tensor, now: Shares, after: Shares, noise: N
     # No number where the token cannot have come about, which stands then.
     seen = torch.where(seen.isnan(), standing(canvas)[..., :-1], seen)
     confidence = torch.where(canvas.editable, seen.amax(-1), -torch.inf)
-    sure = place(confidence) < (after.clean * canvas.editable.sum(-1)).ceil()[:, None]
+    # The rounding of a product must not lift a whole number to the next one.
+    sure = place(confidence) < (after.clean * canvas.editable.sum(-1) - 1e-9).ceil()[:, None]
     law = torch.cat([seen, torch.full_like(seen[..., :1], -torch.inf)], -1)
     return torch.where(sure[..., None], law, noise_law(after, canvas.mask_id))
 
@@ -77,8 +78,7 @@ class Corrector:
         else:
             suspicion = noise_chance(alone, canvas.tokens, now, canvas.mask_id)
             order = place(torch.where(canvas.editable, suspicion, -torch.inf))
-        picked = canvas.editable & (order < self.sites)
-        return torch.where(picked[..., None], noised_law(alone, now), standing(canvas))
+        return torch.where((order < self.sites)[..., None], noised_law(alone, now), standing(canvas))
 
 
 def standing(canvas: Canvas) -> Tensor:

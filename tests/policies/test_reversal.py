@@ -1,6 +1,7 @@
 """Laws of noise taken back pass by pass: exact at one position, biased by how many act at once, corrected or not."""
 
 import itertools
+from functools import partial
 from typing import Any
 
 import pytest
@@ -200,6 +201,14 @@ def test_resampling_masks_writes_the_surest_first(passes: int) -> None:
     assert law == pytest.approx(other, abs=1e-12)
 
 
+def test_a_whole_number_of_sure_positions_is_not_rounded_up() -> None:
+    """(1 - 7 / 10) x 10 is a little above 3."""
+    now = canvas([[0] * 10])
+    noise = Laws()
+    resampled(UNIFORM)(now, reading(now, [[0.5, 0.3, 0.2]] * 10), clock(2, 10), (), noise)
+    assert int((noise.law.exp()[0, :, 0] > 0.34).sum()) == 3
+
+
 def test_resampling_uniform_noise_keeps_a_bias() -> None:
     """Not even of one position: what is noise by rank is not so by chance."""
     for noise in (UNIFORM, HYBRID):
@@ -219,7 +228,19 @@ def test_what_is_most_probably_noise_is_drawn_anew_by_hand() -> None:
     assert law[2].tolist() == pytest.approx([0.2, 0.2, 0.4, 0.2])
 
 
-@pytest.mark.parametrize("make", [Reversal, corrected, resampled])
+def test_the_surest_is_kept_by_hand() -> None:
+    """At t = 2/3 a token that stands counts 2.5 times as much as another, and what is given is not ranked."""
+    now = canvas([[0, 1, 2, 2]], given=(3,))
+    says = reading(now, [[0.4, 0.5, 0.1], [0.1, 0.5, 0.4], [0.1, 0.7, 0.2], [0.01, 0.01, 0.98]])
+    noise = Laws()
+    resampled(UNIFORM)(now, says, clock(1, 3), (), noise)  # from t = 2/3 to t = 1/3: two are sure
+    law = noise.law.exp()[0]
+    assert law[0].tolist() == pytest.approx([1 / 1.6, 0.5 / 1.6, 0.1 / 1.6, 0])
+    assert law[1].tolist() == pytest.approx([0.1 / 1.75, 1.25 / 1.75, 0.4 / 1.75, 0])
+    assert law[2].tolist() == pytest.approx([1 / 3, 1 / 3, 1 / 3, 0])
+
+
+@pytest.mark.parametrize("make", [Reversal, corrected, partial(corrected, pick="noise"), resampled])
 @pytest.mark.parametrize("noise", [UNIFORM, Uniform(EvenWeight(0.3)), HYBRID])
 @pytest.mark.parametrize("passes", [1, 2, 100_000])
 def test_every_pass_draws_from_a_law_and_the_last_leaves_clean_text(make: Any, noise: Corruption, passes: int) -> None:
