@@ -18,6 +18,7 @@ import yaml
 from dlmreason import launch
 from dlmreason.canvas import Policy
 from dlmreason.compute.flops import pass_flops, training_flops
+from dlmreason.diffusion.leave_one_out import Logits
 from dlmreason.diffusion.objectives import Objective, Staged, emits_mask
 from dlmreason.evaluation.attempt import canvas_length
 from dlmreason.evaluation.autoregressive import AutoregressiveArm
@@ -65,6 +66,8 @@ class Taught(NamedTuple):
     block: int = 0  # to write blocks of so many positions, each when all before it is written; 0: in any order
     carry: bool = False  # to read what it had in mind a pass before
     emits_mask: bool = False  # to say the mask of tokens that are wrong; older checkpoints were not
+    # To read canvases with random tokens, and what its logits are there; None: it saw none, or is older than the word.
+    noise: Logits | None = None
 
 
 def taught_by(objective: Objective | Staged, head: bool) -> Taught:
@@ -72,7 +75,8 @@ def taught_by(objective: Objective | Staged, head: bool) -> Taught:
     the carry: a network takes one where its objective says that it trains one, so that none is ever read untrained."""
     judges, blanks = getattr(objective, "judges", True), getattr(objective, "blanks", True)
     carries = getattr(objective, "carries", False)
-    return Taught(head and judges, blanks, _block(objective), carries, emits_mask(objective))
+    noise = getattr(objective, "noise", "leave_one_out")
+    return Taught(head and judges, blanks, _block(objective), carries, emits_mask(objective), noise)
 
 
 def _block(objective: Objective | Staged) -> int:

@@ -51,7 +51,8 @@ def rows() -> Iterator[Row]:
         with tree.open():
             settings = tree.settings([f"policy={option}"], launch.RULES, ())
         config = settings["policy"]
-        policy = assembly.policy_of(config, "policy", (), assembly.Taught(quality=True, masks=True, emits_mask=True))
+        taught = assembly.Taught(quality=True, masks=True, emits_mask=True, noise="leave_one_out")
+        policy = assembly.policy_of(config, "policy", (), taught)
         facts = facts_of(policy)
         about, source = head(launch.conf_folder() / "policy" / f"{option}.yaml")
         needs = [f"{what} head" if what == "quality" else what.replace("_", " ") for what in sorted(facts.needs)]

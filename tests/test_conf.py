@@ -92,7 +92,7 @@ def build_corruption(option: str) -> None:
 
 
 def build_policy(option: str) -> None:
-    taught = assembly.Taught(quality=True, masks=True, emits_mask=True)
+    taught = assembly.Taught(quality=True, masks=True, emits_mask=True, noise="leave_one_out")
     policy = assembly.policy_of(composed(f"policy={option}", *SMALL)["policy"], "policy", (), taught)
     assert isinstance(policy.anytime, bool)
 

@@ -70,6 +70,10 @@ class BlockDiffusion:
         return True
 
     @property
+    def noise(self) -> None:
+        return None
+
+    @property
     def judges(self) -> bool:
         return False
 

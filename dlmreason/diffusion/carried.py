@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from dlmreason.diffusion.corruption import coins
+from dlmreason.diffusion.leave_one_out import Logits
 from dlmreason.diffusion.objectives import Batch, Forwards, Loss, Network, Objective, Said, Staged
 
 
@@ -72,6 +73,10 @@ class SelfConditioned:
     @property
     def blanks(self) -> bool:
         return self.inner.blanks
+
+    @property
+    def noise(self) -> Logits | None:
+        return self.inner.noise
 
     @property
     def judges(self) -> bool:

@@ -73,6 +73,10 @@ class Corrector:
         return self.inner.blanks
 
     @property
+    def noise(self) -> None:
+        return None
+
+    @property
     def judges(self) -> bool:
         return False
 

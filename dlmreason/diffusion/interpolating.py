@@ -12,12 +12,10 @@ import torch
 from torch import Tensor
 
 from dlmreason.diffusion.corruption import Corruption, Hybrid, Rates, Shares, corrupt
-from dlmreason.diffusion.leave_one_out import leave_one_out
+from dlmreason.diffusion.leave_one_out import Logits, leave_one_out
 from dlmreason.diffusion.objectives import Batch, Forwards, Loss, Network
 from dlmreason.diffusion.schedules import Below, LowDiscrepancy, Times
 from dlmreason.diffusion.weightings import Noised, NoiseWeight, count
-
-Logits = Literal["leave_one_out", "posterior"]
 
 
 def _both_ends() -> Times:
@@ -60,6 +58,11 @@ class InterpolatingDiffusion:
         """Whether its network reads canvases with masks; under uniform noise alone it never sees one."""
         middle = torch.full((1,), 0.5, dtype=torch.float64)
         return bool(self.corruption.shares(middle).mask > 0)
+
+    @property
+    def noise(self) -> Logits | None:
+        middle = torch.full((1,), 0.5, dtype=torch.float64)
+        return self.logits if bool(self.corruption.shares(middle).uniform > 0) else None
 
     @property
     def judges(self) -> bool:

@@ -7,10 +7,15 @@ Revisited", arXiv:2605.22765], while cross-entropy on noised tokens teaches the 
 else: pure functions in log space, float64. Shape letters: B rows, L positions, V outputs.
 """
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
 from dlmreason.diffusion.corruption import Shares
+
+Logits = Literal["leave_one_out", "posterior"]
+"""Which of the two a network's logits are."""
 
 
 def leave_one_out(log_posterior: Tensor, tokens: Tensor, shares: Shares, mask_id: int) -> Tensor:

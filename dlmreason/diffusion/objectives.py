@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from dlmreason.diffusion.corruption import Absorbing, corrupt
+from dlmreason.diffusion.leave_one_out import Logits
 from dlmreason.diffusion.schedules import Linear, LowDiscrepancy, Schedule, Times
 from dlmreason.diffusion.weightings import NELBO, PLAIN, Weighting, count
 
@@ -85,6 +86,11 @@ class Objective(Protocol):
         ...
 
     @property
+    def noise(self) -> Logits | None:
+        """What its network says at a random token; None where its canvases have none."""
+        ...
+
+    @property
     def judges(self) -> bool:
         """Whether it trains the quality head."""
         ...
@@ -149,6 +155,10 @@ class MaskedDiffusion:
         return True
 
     @property
+    def noise(self) -> None:
+        return None
+
+    @property
     def judges(self) -> bool:
         return False
 
@@ -204,6 +214,10 @@ class NextToken:
         return False
 
     @property
+    def noise(self) -> None:
+        return None
+
+    @property
     def judges(self) -> bool:
         return False
 
@@ -249,6 +263,11 @@ class Staged:
     def blanks(self) -> bool:
         """Whether the network reads unwritten positions in the end."""
         return self.stages[-1][1].blanks
+
+    @property
+    def noise(self) -> Logits | None:
+        """What the network says at a random token in the end."""
+        return self.stages[-1][1].noise
 
     @property
     def judges(self) -> bool:

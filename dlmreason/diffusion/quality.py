@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
+from dlmreason.diffusion.leave_one_out import Logits
 from dlmreason.diffusion.objectives import (
     Batch,
     Forwards,
@@ -71,6 +72,10 @@ class Judging:
     @property
     def blanks(self) -> bool:
         return self.inner.blanks
+
+    @property
+    def noise(self) -> Logits | None:
+        return self.inner.noise
 
     @property
     def judges(self) -> bool:
@@ -141,6 +146,10 @@ class Quality:
     @property
     def blanks(self) -> bool:
         return self.inner.blanks
+
+    @property
+    def noise(self) -> Logits | None:
+        return self.inner.noise
 
     @property
     def judges(self) -> bool:

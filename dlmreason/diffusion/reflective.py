@@ -52,6 +52,10 @@ class Reflective:
         return True
 
     @property
+    def noise(self) -> None:
+        return None
+
+    @property
     def judges(self) -> bool:
         return False
 

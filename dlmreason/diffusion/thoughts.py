@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from dlmreason.diffusion.corruption import coins
+from dlmreason.diffusion.leave_one_out import Logits
 from dlmreason.diffusion.objectives import Batch, Forwards, Hidden, Hiding, Loss, Network, Staged
 from dlmreason.diffusion.schedules import Schedule
 from dlmreason.diffusion.targets import draw
@@ -55,6 +56,10 @@ class ThoughtByThought:
     @property
     def blanks(self) -> bool:
         return self.inner.blanks
+
+    @property
+    def noise(self) -> Logits | None:
+        return self.inner.noise
 
     @property
     def judges(self) -> bool:
@@ -130,6 +135,10 @@ class ScheduledSampling:
     @property
     def blanks(self) -> bool:
         return self.inner.blanks
+
+    @property
+    def noise(self) -> Logits | None:
+        return self.inner.noise
 
     @property
     def judges(self) -> bool:

@@ -48,7 +48,7 @@ class CrossChecked:
 
     @property
     def facts(self) -> Facts:
-        return facts_of(self.inner) + Facts(judged=True)
+        return facts_of(self.inner) + Facts(needs=frozenset({"masks"}), judged=True)
 
     def init(self, canvas: Canvas, clock: Clock, noise: Noise) -> Move:
         move = self.inner.init(canvas, clock, noise)

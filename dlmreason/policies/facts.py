@@ -21,6 +21,12 @@ NEEDS = {
     "whose noise has masks, such as masked, mgdm or gidd",
     "emits_mask": "that can emit the mask, which says of a token that it is wrong: train it with objective reflective, "
     "or choose a policy that finds out otherwise, such as change_of_mind",
+    "noise": "that was trained on canvases with random tokens in them: train it with an objective of uniform noise, "
+    "such as gidd or udlm, or choose a policy of masks, such as confidence or ancestral",
+    "leave_one_out": "whose logits are leave-one-out, where this one's are a posterior: give the policy "
+    "logits=posterior, as in its objective",
+    "posterior": "whose logits are a posterior, where this one's are leave-one-out: give the policy "
+    "logits=leave_one_out, as in its objective",
 }
 """What a policy may ask of a network, and what to do where it has none."""
 
@@ -119,14 +125,18 @@ def check_sound(
     masks: bool = True,
     emits_mask: bool = False,
     block: int = 0,
+    noise: str | None = None,
 ) -> None:
     """Raises: ValueError where the policy needs what the network does not have.
 
     quality: the network has a quality head.  carry: it hands a state from pass to pass.  masks: it was trained on
     canvases with masks; one of uniform noise alone never saw any.  emits_mask: it was taught to say the mask.
-    block: positions of the blocks that it was trained to write one after another; 0: in any order.
+    block: positions of the blocks that it was trained to write one after another; 0: in any order.  noise: it was
+    trained on canvases with random tokens, and says at one what is named, "leave_one_out" or "posterior"; None: it
+    never saw any.
     """
-    there = {"quality": quality, "carry": carry, "masks": masks, "emits_mask": emits_mask}
+    there = {"quality": quality, "carry": carry, "masks": masks, "emits_mask": emits_mask, "noise": noise is not None}
+    there |= {"leave_one_out": noise != "posterior", "posterior": noise == "posterior"}
     for what in sorted(facts_of(policy).needs):
         if not there[what]:
             raise ValueError(f"the policy needs a network {NEEDS[what]}")

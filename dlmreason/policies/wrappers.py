@@ -225,7 +225,7 @@ class Certify:
 
     @property
     def facts(self) -> Facts:
-        return facts_of(self.inner) + Facts(streams=("renoise",))
+        return facts_of(self.inner) + Facts(streams=("renoise",), needs=frozenset({"masks"}))
 
     def init(self, canvas: Canvas, clock: Clock, noise: Noise) -> Move:
         move = self.inner.init(canvas, clock, noise)

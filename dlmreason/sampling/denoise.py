@@ -31,7 +31,7 @@ from dlmreason.canvas import (
     put,
     take,
 )
-from dlmreason.sampling.events import KINDS, count_events
+from dlmreason.sampling.events import count_events
 from dlmreason.sampling.guard import Guard
 from dlmreason.sampling.noise import Counter
 
@@ -115,17 +115,19 @@ class Sampler:
         Raises: BadMove where the policy's first move breaks a rule.
         """
         mask_id = self.denoiser.mask_id
-        tokens = torch.where(rows.editable, mask_id, rows.tokens)
+        blank = torch.where(rows.editable, mask_id, rows.tokens)
         start = torch.full_like(rows.id, -1)
-        canvas = Canvas(tokens, rows.editable, self.denoiser.first_carry(len(tokens)), mask_id)
+        canvas = Canvas(blank, rows.editable, self.denoiser.first_carry(len(blank)), mask_id)
         move = self.policy.init(canvas, self._clock(start), noise or Counter(self.seed, rows.id, start))
         guard, live = self._guard(rows), torch.ones_like(start, dtype=torch.bool)
         guard.form(move, start, live, canvas.carry, None)
         # Who sleeps past a rung before any reading has nothing yet to fill blanks from; who sleeps past all must not.
         guard.sees(move, start, live, kept=move.wake > self.total)
         guard.look()
-        zero, kinds, ladder = torch.zeros_like(rows.id), len(KINDS), len(self.rungs)
-        events = zero[:, None].expand(-1, kinds).clone()
+        # A policy may begin with tokens, such as noise: those are written, and committed, before the first pass.
+        tokens = torch.where(rows.editable, move.tokens, blank)
+        events = count_events(blank, tokens, blank, rows.editable, rows.gold, mask_id)
+        zero, ladder = torch.zeros_like(rows.id), len(self.rungs)
         return State(
             rows=rows,
             index=start + move.wake,

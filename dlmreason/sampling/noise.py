@@ -14,6 +14,7 @@ from torch import Tensor
 from dlmreason.canvas import place
 
 STREAMS = (
+    "start",  # the first canvas, where it is pure noise
     "token",  # the token written at a position
     "due",  # the pass of a position's first event
     "due_again",  # the pass of its next event, drawn when one has happened

@@ -10,8 +10,10 @@ from torch import Tensor, nn
 
 from dlmreason.diffusion.corruption import Absorbing, Corruption, Hybrid, Shares, Uniform
 from dlmreason.diffusion.interpolating import InterpolatingDiffusion, Logits, bound_weight, divergence
-from dlmreason.diffusion.objectives import Forwards, MaskedDiffusion
+from dlmreason.diffusion.objectives import Forwards, MaskedDiffusion, NextToken, Staged
+from dlmreason.diffusion.quality import Judging
 from dlmreason.diffusion.schedules import Cosine, LowDiscrepancy
+from dlmreason.diffusion.targets import Corrupted
 from dlmreason.diffusion.weightings import Clipped, Dynamic, Noised
 from tests.diffusion.exact import (
     Everything,
@@ -241,6 +243,21 @@ def test_the_passes_stated_are_the_passes_made() -> None:
     objective = InterpolatingDiffusion(Uniform())
     objective(network, batch(torch.zeros(2, 5, dtype=torch.int64), 4), generator())
     assert objective.forwards == Forwards(sum(network.trained), len(network.trained) - sum(network.trained)) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("noise", "masks", "tokens"), [(Absorbing(), True, False), (Uniform(), False, True), (Hybrid(0.3), True, True)]
+)
+@pytest.mark.parametrize("says", ["leave_one_out", "posterior"])
+def test_it_says_what_its_network_reads_and_what_it_says_there(
+    noise: Corruption, masks: bool, tokens: bool, says: Logits
+) -> None:
+    objective = InterpolatingDiffusion(noise, says)
+    assert objective.blanks == masks and objective.noise == (says if tokens else None)
+    # So does what is wrapped around it; of stages the last counts.
+    assert Judging(objective, Corrupted()).noise == Staged([(0.5, NextToken()), (0.5, objective)]).noise
+    assert Judging(objective, Corrupted()).noise == objective.noise
+    assert Staged([(0.5, objective), (0.5, MaskedDiffusion())]).noise is None
 
 
 def test_what_is_none_is_refused() -> None:

@@ -18,10 +18,25 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def sudoku(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The output folder of `train` alone: a diffusion model of 4x4 Sudoku."""
-    folder = tmp_path_factory.mktemp("sudoku")
+    return sudoku_model(tmp_path_factory.mktemp("sudoku"))
+
+
+@pytest.fixture(scope="session")
+def udlm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same of uniform noise."""
+    return sudoku_model(tmp_path_factory.mktemp("udlm"), "objective@model.objective=udlm")
+
+
+@pytest.fixture(scope="session")
+def gidd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same of hybrid noise."""
+    return sudoku_model(tmp_path_factory.mktemp("gidd"), "objective@model.objective=gidd")
+
+
+def sudoku_model(folder: Path, *argv: str) -> Path:
     task = ("task=sudoku4x4", "task.train_examples=40", "task.validation_examples=3", "task.test_examples=5")
-    argv = (*NETWORK, *TRAINER, *MACHINE, *task, "model.updates=4", "budget=tiny")
-    assert start("train", *argv, f"output={folder}") == 0
+    settings = (*NETWORK, *TRAINER, *MACHINE, *task, "model.updates=4", "budget=tiny")
+    assert start("train", *settings, *argv, f"output={folder}") == 0
     return folder
 
 

@@ -1,12 +1,13 @@
 """Laws of `train`, `evaluate`, `report` and `solve` by themselves."""
 
 import json
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 import dlmreason
-from dlmreason import launch
+from dlmreason import assembly, launch, policy_catalogue
 from dlmreason.analysis.records import Record, Trace, read
 from dlmreason.diffusion.schedules import Linear
 from dlmreason.launch_config import Tree
@@ -59,13 +60,27 @@ def test_evaluate_alone_answers_as_in_the_experiment(model: str, finished: Path,
     assert (tmp_path / "alone" / "report.html").exists()
 
 
+@cache
+def needs() -> dict[str, list[str]]:
+    return {row.policy: row.needs.split(", ") for row in policy_catalogue.rows()}
+
+
+def objective_for(policy: str) -> str:
+    """One whose network serves a policy."""
+    needs_ = needs()[policy]
+    return "masked" if "noise" not in needs_ else "gidd" if "masks" in needs_ else "udlm"
+
+
 POLICIES = Tree(launch.conf_folder(), "experiment").options("policy")
 TAUGHT = {"reflecting": "reflective"}  # policies that want an objective of their own
 
 
 @pytest.mark.parametrize("policy", [policy for policy in POLICIES if policy not in TAUGHT])
-def test_every_policy_answers_over_a_trained_network(policy: str, sudoku: Path, tmp_path: Path) -> None:
-    argv = (f"checkpoint={sudoku / 'models' / 'diffusion'}", f"policy={policy}", f"output={tmp_path / 'out'}")
+def test_every_policy_answers_over_a_trained_network(
+    policy: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    folder = request.getfixturevalue({"masked": "sudoku"}.get(objective := objective_for(policy), objective))
+    argv = (f"checkpoint={folder / 'models' / 'diffusion'}", f"policy={policy}", f"output={tmp_path / 'out'}")
     assert start("evaluate", *argv, *MACHINE, "budget=tiny", "budget.examples=2", "budget.passes=20") == 0
     found = read(tmp_path / "out" / "records.jsonl", Record).items
     last = [record for record in found if record.rung == 20 and record.arm == policy]
@@ -94,6 +109,37 @@ def test_a_policy_answers_over_a_network_that_was_taught_for_it_and_no_other(
 
 OBJECTIVES = """nelbo mgdm llada gidd gidd_nelbo udlm judged prism proseco reflective block_diffusion self_conditioned
 thought_by_thought scheduled_sampling"""
+
+
+@pytest.mark.parametrize(
+    ("network", "policy", "says"),
+    [
+        ("sudoku", "udlm", "random tokens in them: train it with"),
+        ("sudoku", "gidd", "random tokens in them: train it with"),
+        ("udlm", "gidd", "canvases with masks"),
+        ("udlm", "confidence", "canvases with masks"),
+        ("gidd", "gidd policy.logits=posterior", "give the policy logits=leave_one_out"),
+    ],
+)
+def test_a_policy_is_refused_over_a_network_of_another_training(
+    network: str,
+    policy: str,
+    says: str,
+    request: pytest.FixtureRequest,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    checkpoint = f"checkpoint={request.getfixturevalue(network) / 'models' / 'diffusion'}"
+    argv = (*f"policy={policy}".split(), f"output={tmp_path / 'out'}")
+    assert start("evaluate", checkpoint, *argv, *MACHINE, "budget=tiny") == 2
+    assert says in capsys.readouterr().err and not (tmp_path / "out").exists()
+
+
+def test_a_checkpoint_from_before_random_tokens_were_declared_has_seen_none(sudoku: Path) -> None:
+    folder = sudoku / "models" / "diffusion"
+    taught = json.loads((folder / "description.json").read_text())["extra"]["taught"]
+    assert taught["noise"] is None
+    assert assembly.Taught(quality=True, masks=True) == assembly.loaded(folder)[0].taught
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES.split())

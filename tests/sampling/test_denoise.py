@@ -7,12 +7,14 @@ import torch
 from torch.utils._pytree import tree_leaves
 
 from dlmreason.canvas import join
+from dlmreason.diffusion.corruption import Uniform
 from dlmreason.networks.transformer import Denoise, Shape, Transformer
 from dlmreason.policies import presets
 from dlmreason.policies.doubt import Doubt, LowestQuality
 from dlmreason.policies.gibbs import Gibbs
 from dlmreason.policies.ordered import Ordered
 from dlmreason.policies.posterior import Cap, Posterior
+from dlmreason.policies.reversal import corrected
 from dlmreason.policies.scores import confidence, mean_log_max, mean_log_quality
 from dlmreason.policies.wrappers import Certify, Episodes, Judged, KeepBest, Restart
 from dlmreason.sampling.denoise import Rows, Sampler, State, extend
@@ -56,7 +58,12 @@ POLICIES = {
     "gibbs": Gibbs(),
     "episodes": KeepBest(Episodes(Judged(Posterior(Linear(), Cap(0.2)), mean_log_max), 6)),
 }
-PLANNED = {"ancestral": Posterior(Linear()), "remasking": Posterior(Linear(), Cap(0.3)), "even": presets.ordered()}
+PLANNED = {
+    "ancestral": Posterior(Linear()),
+    "remasking": Posterior(Linear(), Cap(0.3)),
+    "even": presets.ordered(),
+    "from_noise": corrected(Uniform(), sites=2),
+}
 
 
 def outcome(states: list[State]) -> dict[int, bytes]:
@@ -173,12 +180,30 @@ def test_given_tokens_never_change(name: str) -> None:
 def test_a_policy_that_writes_into_given_positions_cannot() -> None:
     @dataclasses.dataclass(frozen=True)
     class Vandal(Ordered):
+        def init(self, canvas, clock, noise):  # type: ignore[no-untyped-def]
+            move = super().init(canvas, clock, noise)
+            return move._replace(tokens=torch.zeros_like(move.tokens))
+
         def __call__(self, canvas, reading, clock, memory, noise):  # type: ignore[no-untyped-def]
             move = super().__call__(canvas, reading, clock, memory, noise)
             return move._replace(tokens=torch.zeros_like(move.tokens))
 
     for state in Sampler(Vandal(confidence, 1), real_network(), (8,), width=WIDTH).run(some_rows()):
         assert torch.equal(state.tokens[~state.rows.editable], state.rows.tokens[~state.rows.editable])
+
+
+def test_tokens_that_a_policy_begins_with_are_written_and_counted() -> None:
+    rows = sudoku_rows(6)
+    sampler = Sampler(PLANNED["from_noise"], ToySudoku(), (9,), width=4)
+    start = sampler.init(rows)
+    assert torch.equal(start.tokens, start.committed) and torch.equal(start.tokens, start.ask.tokens)
+    assert (start.tokens < ToySudoku.mask_id).all() and len(start.tokens.unique(dim=0)) == 6
+    for state in [start, *sampler.run(rows)]:
+        count = dict(zip(KINDS, state.events.T, strict=True))
+        assert torch.equal(count["written"], state.rows.editable.sum(1))
+        right = ((state.committed == state.rows.gold) & state.rows.editable).sum(1)
+        assert torch.equal(count["written_right"] + count["wrong_to_right"] - count["right_to_wrong"], right)
+    assert (sampler.init(rows).events == start.events).all() and (start.nfe == 0).all()
 
 
 def test_wrappers_that_never_act_leave_the_trajectory_alone() -> None:
