@@ -75,7 +75,7 @@ def taught_by(objective: Objective | Staged, head: bool) -> Taught:
     the carry: a network takes one where its objective says that it trains one, so that none is ever read untrained."""
     judges, blanks = getattr(objective, "judges", True), getattr(objective, "blanks", True)
     carries = getattr(objective, "carries", False)
-    noise = getattr(objective, "noise", "leave_one_out")
+    noise: Logits | None = getattr(objective, "noise", "leave_one_out")
     return Taught(head and judges, blanks, _block(objective), carries, emits_mask(objective), noise)
 
 
