@@ -163,6 +163,8 @@ class Reversal:
         law = self.predictor(open_, alone, now, after, noise)
         if self.corrector is not None:
             law = torch.where((s == t)[:, None, None], self.corrector(open_, alone, now, after, noise), law)
+        # What is given has no law of its own here, and what is drawn must have one.
+        law = torch.where(canvas.editable[..., None], law, standing(open_))
         tokens = torch.where(canvas.editable, noise.draw(law, "token"), canvas.tokens)
         move = moved(canvas, reading, tokens, wake=settled_where(~canvas.editable.any(-1)))
         return move._replace(ask=move.ask._replace(level=after.clean))

@@ -16,6 +16,7 @@ from dlmreason import assembly, launch
 from dlmreason.canvas import Policy, join
 from dlmreason.launch_config import Tree
 from dlmreason.networks.transformer import Denoise, Shape, Transformer
+from dlmreason.policies.facts import facts_of
 from dlmreason.sampling.denoise import Rows, Sampler, State
 from dlmreason.sampling.noise import Counter
 
@@ -30,14 +31,22 @@ KEPT = ("answers", "scores", "canvases", "spent", "changes")
 def policy_of(name: str) -> Policy:
     with TREE.open():
         settings = TREE.settings([f"policy={name}"], launch.RULES, ())
-    return assembly.policy_of(settings["policy"], "policy", (), assembly.Taught(quality=True, masks=True))
+    taught = assembly.Taught(quality=True, masks=True, emits_mask=True, noise="leave_one_out")
+    return assembly.policy_of(settings["policy"], "policy", (), taught)
 
 
 @functools.cache
-def network() -> Denoise:
+def network(emits_mask: bool = False) -> Denoise:
     generator = torch.Generator().manual_seed(0)
     shape = Shape(
-        vocabulary_size=MASK + 1, length=LENGTH, feature_sizes=(3,), num_layers=1, width=16, num_heads=2, quality=True
+        vocabulary_size=MASK + 1,
+        outputs=MASK + emits_mask,
+        length=LENGTH,
+        feature_sizes=(3,),
+        num_layers=1,
+        width=16,
+        num_heads=2,
+        quality=True,
     )
     made = Transformer(shape).eval()
     with torch.no_grad():  # weights large enough for opinions: one that has none hides differences behind ties
@@ -61,7 +70,8 @@ def pick(given: Any, places: list[int]) -> Any:
 
 def sampler(name: str, chunk: int = 6) -> Sampler:
     rungs = LADDER if policy_of(name).anytime else (TOTAL,)
-    return Sampler(policy_of(name), network(), rungs, seed=2, width=WIDTH, chunk=chunk)
+    denoise = network("emits_mask" in facts_of(policy_of(name)).needs)
+    return Sampler(policy_of(name), denoise, rungs, seed=2, width=WIDTH, chunk=chunk)
 
 
 def outcome(states: list[State]) -> dict[int, bytes]:

@@ -16,7 +16,7 @@ from dlmreason.policies.facts import check_sound, facts_of
 from dlmreason.policies.ordered import Ordered
 from dlmreason.policies.reflecting import Reflecting
 from dlmreason.policies.scores import confidence
-from tests.policies.hand import MASK, Scripted, canvas, clock, reading
+from tests.policies.hand import MASK, Scripted, canvas, clock, named, reading
 from tests.policies.laws import answer_law
 from tests.policies.walk import Opinions, walked
 from tests.toys import JOINT, Oracle, random_joint
@@ -91,7 +91,7 @@ def test_a_token_is_taken_back_where_the_mask_is_the_most_probable_and_blanks_ar
     assert move.tokens.tolist() == [[0, 0, 2, 1]] and move.wake.tolist() == [NEVER]
 
 
-@pytest.mark.parametrize("fill", [FILL, Ordered(confidence, 3, 0.7), Ordered(confidence, 16)], ids=repr)
+@pytest.mark.parametrize("fill", [FILL, Ordered(confidence, 3, 0.7), Ordered(confidence, 16)], ids=named)
 def test_a_network_that_never_emits_the_mask_fills_as_without(fill: Ordered) -> None:
     """Pass by pass and token by token; whether it has no such output or never says it."""
     plain, answers = walked(fill, 20)
@@ -124,7 +124,9 @@ def test_every_other_policy_does_on_a_network_that_emits_the_mask_what_it_does_w
     """However likely the mask is said to be, it is no token to any of them."""
     with TREE.open():
         config = TREE.settings([f"policy={option}"], launch.RULES, ())["policy"]
-    policy: Policy = assembly.policy_of(config, "policy", (), assembly.Taught(quality=True, masks=True))
+    policy: Policy = assembly.policy_of(
+        config, "policy", (), assembly.Taught(quality=True, masks=True, noise="leave_one_out")
+    )
     plain, answers = walked(policy, 12)
     moves, same = walked(policy, 12, denoiser=Emitting(Opinions(), 5.0))
     assert len(moves) == len(plain) and all(torch.equal(answers[row], same[row]) for row in answers)
