@@ -25,7 +25,8 @@ from dlmreason.evaluation.autoregressive import AutoregressiveArm
 from dlmreason.evaluation.diffusion import DiffusionArm
 from dlmreason.launch_rules import shown, walk
 from dlmreason.networks.checkpoint import WEIGHTS, load
-from dlmreason.networks.transformer import Denoise, Shape, Transformer
+from dlmreason.networks.denoiser import Denoise
+from dlmreason.networks.transformer import Shape, Transformer
 from dlmreason.policies.facts import check_sound
 from dlmreason.reports.redaction import redact
 from dlmreason.tasks.example import FileError, PuzzleError

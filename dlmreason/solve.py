@@ -60,7 +60,7 @@ class Solver:
         """
         from dlmreason.evaluation.attempt import canvas_length
         from dlmreason.evaluation.diffusion import DiffusionArm
-        from dlmreason.networks.transformer import Denoise
+        from dlmreason.networks.denoiser import Denoise
         from dlmreason.policies.facts import check_sound
         from dlmreason.policies.presets import change_of_mind
 

@@ -152,7 +152,7 @@ def validation(model: Any, task: Any, settings: Mapping[str, Any]) -> Callable[[
     from dlmreason.evaluation.attempt import canvas_length
     from dlmreason.evaluation.autoregressive import AutoregressiveArm
     from dlmreason.evaluation.diffusion import DiffusionArm
-    from dlmreason.networks.transformer import Denoise
+    from dlmreason.networks.denoiser import Denoise
     from dlmreason.policies.presets import ordered
     from dlmreason.policies.published import bd3
     from dlmreason.training.validation import HeldOut

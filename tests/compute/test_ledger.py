@@ -5,7 +5,8 @@ import torch
 from dlmreason.canvas import Ask
 from dlmreason.compute.flops import pass_flops
 from dlmreason.compute.ledger import Cost, Metered
-from dlmreason.networks.transformer import Denoise, Shape, Transformer
+from dlmreason.networks.denoiser import Denoise
+from dlmreason.networks.transformer import Shape, Transformer
 
 
 def test_costs_add_field_by_field() -> None:

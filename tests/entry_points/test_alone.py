@@ -12,6 +12,7 @@ from dlmreason.analysis.records import Record, Trace, read
 from dlmreason.diffusion.schedules import Linear
 from dlmreason.launch_config import Tree
 from dlmreason.policies.posterior import Posterior
+from dlmreason.policies.presets import ordered
 from dlmreason.policies.published import bd3
 from dlmreason.solve import Solution
 from tests.entry_points.tiny import GRAPH, MACHINE, NETWORK, TRAINER, content, copy, experiment, records, start, weights
@@ -201,7 +202,7 @@ def test_a_diffusion_model_thinks(objective: str, tmp_path: Path) -> None:
     assert len(last) == 3 and all(each.nfe == each.events["written"] == 30 + 1 + 22 + 1 for each in last)
     trace = read(tmp_path / "out" / "traces.jsonl", Trace).items[0]
     assert sum(not given for given in trace.given) == 54 and trace.frames
-    solution = dlmreason.load(model).solve("86,28,31,89", passes=8)
+    solution = dlmreason.load(model).solve("86,28,31,89", passes=8, policy=ordered())
     assert solution.passes == 8 and solution.frames and not solution.correct
 
 

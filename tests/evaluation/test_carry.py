@@ -10,7 +10,8 @@ from dlmreason.canvas import Policy, join
 from dlmreason.compute.flops import pass_flops
 from dlmreason.evaluation.diffusion import DiffusionArm
 from dlmreason.evaluation.snapshot import Snapshot
-from dlmreason.networks.transformer import Denoise, Shape, Transformer
+from dlmreason.networks.denoiser import Denoise
+from dlmreason.networks.transformer import Shape, Transformer
 from dlmreason.policies import deliberate, presets
 from dlmreason.sampling.denoise import Counts, Rows, Sampler, State, extend
 from tests.evaluation.tiny import sudoku

@@ -13,7 +13,7 @@ from dlmreason.diffusion.schedules import Linear
 from dlmreason.evaluation.attempt import ANSWER, LAST, answer_text, noise_id, rows_of
 from dlmreason.evaluation.diffusion import DiffusionArm
 from dlmreason.evaluation.snapshot import Snapshot
-from dlmreason.networks.transformer import Denoise
+from dlmreason.networks.denoiser import Denoise
 from dlmreason.policies import presets
 from dlmreason.policies.posterior import Cap, Posterior
 from dlmreason.sampling.denoise import Counts

@@ -9,7 +9,7 @@ from dlmreason.canvas import Ask, Reading
 from dlmreason.evaluation.attempt import rows_of
 from dlmreason.evaluation.diffusion import DiffusionArm
 from dlmreason.evaluation.oracle import Oracle, told
-from dlmreason.networks.transformer import Denoise
+from dlmreason.networks.denoiser import Denoise
 from dlmreason.policies import presets
 from tests.evaluation.tiny import LADDER, diffusion, lines, network, sudoku
 

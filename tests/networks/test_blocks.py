@@ -9,7 +9,8 @@ from torch import Tensor
 
 from dlmreason.canvas import Ask
 from dlmreason.networks.attention import block_causal, two_copies
-from dlmreason.networks.transformer import Denoise, Shape, Transformer
+from dlmreason.networks.denoiser import Denoise
+from dlmreason.networks.transformer import Shape, Transformer
 
 torch.set_num_threads(1)
 

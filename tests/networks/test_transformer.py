@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dlmreason.canvas import Ask, take
-from dlmreason.networks.transformer import Cache, Denoise, Shape, Transformer
+from dlmreason.networks.denoiser import Denoise
+from dlmreason.networks.transformer import Cache, Shape, Transformer
 
 torch.set_num_threads(1)
 

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 
 import pytest
 import torch
-import yaml
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
@@ -24,6 +23,7 @@ from dlmreason.sampling.denoise import Sampler, State
 from tests.toys import ToySudoku, sudoku_rows
 
 PASSES, ROWS = 60, 4
+TREE = Tree(launch.conf_folder(), "experiment")
 
 
 class Diary(NamedTuple):
@@ -90,7 +90,8 @@ def blank(tokens: Tensor, row: int) -> bool:
 
 def policy_of(name: str) -> Policy:
     """As its file has it, but for a doubt that leaves something, and a test that hides something."""
-    config = yaml.safe_load((launch.conf_folder() / "policy" / f"{name}.yaml").read_text())
+    with TREE.open():
+        config = TREE.settings([f"policy={name}"], launch.RULES, ())["policy"]
     config |= {key: value for key, value in (("hidden", 0.5), ("doubt", 4)) if key in config}
     made: Policy = launch.instantiate({key: value for key, value in config.items() if key != "name"}, "policy")
     return made
@@ -102,7 +103,7 @@ FORGETFUL = {"gibbs", "metropolis"}
 LAYERED = {"accepting", "change_of_mind", "deliberate", "gated", "random_doubt", "restarts"}
 """They begin again, test, or go back."""
 
-EVERY = Tree(launch.conf_folder(), "experiment").options("policy")
+EVERY = TREE.options("policy")
 
 
 @pytest.mark.parametrize("name", sorted(set(EVERY) - FORGETFUL - LAYERED))

@@ -15,7 +15,8 @@ from torch.utils._pytree import tree_leaves
 from dlmreason import assembly, launch
 from dlmreason.canvas import Policy, join
 from dlmreason.launch_config import Tree
-from dlmreason.networks.transformer import Denoise, Shape, Transformer
+from dlmreason.networks.denoiser import Denoise
+from dlmreason.networks.transformer import Shape, Transformer
 from dlmreason.policies.facts import facts_of
 from dlmreason.sampling.denoise import Rows, Sampler, State
 from dlmreason.sampling.noise import Counter

@@ -8,7 +8,8 @@ from torch.utils._pytree import tree_leaves
 
 from dlmreason.canvas import join
 from dlmreason.diffusion.corruption import Uniform
-from dlmreason.networks.transformer import Denoise, Shape, Transformer
+from dlmreason.networks.denoiser import Denoise
+from dlmreason.networks.transformer import Shape, Transformer
 from dlmreason.policies import presets
 from dlmreason.policies.doubt import Doubt, LowestQuality
 from dlmreason.policies.gibbs import Gibbs
