@@ -178,6 +178,14 @@ def test_an_option_is_built(group: str, option: str) -> None:
     BUILD[group](option)
 
 
+def test_every_policy_is_compared() -> None:
+    """But the one for answers in blocks, which no Sudoku network is taught."""
+    settings = composed("experiment=policies_compared", *SMALL)
+    names = [arm["policy"]["name"] for arm in settings["arms"].values()]
+    assert set(names) == set(TREE.options("policy")) - {"bd3"}
+    assert {arm["model"] for arm in settings["arms"].values()} == set(settings["models"])
+
+
 def test_a_policy_is_by_default_what_its_file_says() -> None:
     """`load(path).solve(puzzle)` and `make solve` are one policy."""
     for option in TREE.options("policy"):
