@@ -4,7 +4,9 @@ Changes one sign, index, comparison, connective or constant of diffusion/, polic
 their tests until one fails: the mutant is killed. A mutant that passes them all survives, and is printed. Which places
 are changed is decided by the hash of what stands there, so that an edit elsewhere changes the sample little.
 
-Each mutant lives in a forked child that imports its changed module in place of the file's: nothing is written to disk.
+All tests run once on the code as it is, to see which lines each runs; a mutant then meets those that run its line, the
+quickest first. Each mutant lives in a forked child that imports its changed module in place of the file's: nothing is
+written to disk.
 """
 
 import argparse
@@ -14,8 +16,10 @@ import hashlib
 import importlib.abc
 import importlib.util
 import os
+import pickle
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -23,11 +27,17 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from types import ModuleType
+from typing import Any, NamedTuple
+
+import coverage
+import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("diffusion", "policies", "sampling")
-PATIENCE = 6.0
-"""Times what all tests take on the code as it is, after which a child counts as killed: a loop became endless."""
+START, PATIENCE = 120.0, 6.0
+"""A child counts as killed, for a loop became endless, after START seconds and PATIENCE times what its tests take."""
+SOON = 40
+"""Tests that a child runs first."""
 
 SIGNS = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.Div, ast.Div: ast.Mult}
 CONNECTIVES = {ast.BitAnd: ast.BitOr, ast.BitOr: ast.BitAnd}
@@ -49,6 +59,7 @@ class Mutant:
     file: str  # of the package, such as policies/doubt.py
     number: int  # of the file's changes, in the order in which they are found
     line: int
+    end: int  # last line of what is changed
     kind: str
     was: str
     now: str
@@ -119,7 +130,8 @@ def mutants(path: Path) -> Iterator[Mutant]:
         shown = parent if isinstance(parent, ast.expr) else node
         was = ast.unparse(shown)
         do()
-        yield Mutant(file, number, getattr(node, "lineno", 0), kind, was, ast.unparse(shown))
+        lines = getattr(node, "lineno", 0), getattr(node, "end_lineno", 0)
+        yield Mutant(file, number, *lines, kind, was, ast.unparse(shown))
         undo()
 
 
@@ -140,12 +152,84 @@ def sample(count: int, only: str = "") -> list[Mutant]:
     return [each for each in everything() if only in each.file][:count]
 
 
-def files_for(mutant: Mutant) -> list[str]:
-    """Files of tests, those first that are about the changed one."""
-    folder, name = mutant.file.split("/")
-    own = ROOT / "tests" / folder / f"test_{name}"
-    rest = [path for each in (folder, *FOLDERS) for path in sorted((ROOT / "tests" / each).glob("test_*.py"))]
-    return list(dict.fromkeys(str(path) for path in [own, *rest] if path.exists()))
+class Seen(NamedTuple):
+    """What the tests do on the code as it is."""
+
+    seconds: dict[str, float]  # of each test, by its id
+    lines: dict[str, dict[int, list[str]]]  # of each file, the tests that run each line
+
+    def tests_for(self, mutant: Mutant) -> list[str]:
+        """The tests that run its line, quickest first; where it is run by being imported alone, all of its file's."""
+        lines = self.lines.get(mutant.file, {})
+        ran = {test for line in range(mutant.line, mutant.end + 1) for test in lines.get(line, ())}
+        ran = ran or {test for tests in lines.values() for test in tests}
+        return sorted(ran, key=lambda test: (self.seconds[test], test))
+
+
+def files() -> list[str]:
+    """All files of tests that a mutant may meet."""
+    return [str(path) for folder in FOLDERS for path in sorted((ROOT / "tests" / folder).glob("test_*.py"))]
+
+
+class _Watch:
+    """A part of pytest that tells the coverage which test is running, and keeps the time."""
+
+    def __init__(self, coverage: Any) -> None:
+        self.coverage, self.seconds = coverage, dict[str, float]()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
+        self.coverage.switch_context(item.nodeid)
+        started = time.monotonic()
+        result = yield
+        self.seconds[item.nodeid] = time.monotonic() - started
+        self.coverage.switch_context("")
+        return result
+
+
+class _Select:
+    """A part of pytest that runs some tests alone, in an order."""
+
+    def __init__(self, tests: Sequence[str]) -> None:
+        self.rank = {test: place for place, test in enumerate(tests)}
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = sorted((each for each in items if each.nodeid in self.rank), key=lambda each: self.rank[each.nodeid])
+
+
+def run(plugin: object, places: Sequence[str]) -> int:
+    """Pytest's code over the fast tests of some files, silent."""
+    silent = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silent, 1)
+    os.dup2(silent, 2)
+    plain = ["-p", "no:xdist", "-p", "no:timeout", "-o", "addopts=", "-o", "timeout=0", "-p", "no:cacheprovider"]
+    options = [*plain, "--import-mode=importlib", "-x", "-q", "-m", "not slow and not gpu and not bench"]
+    return int(pytest.main([*options, *places], plugins=[plugin]))
+
+
+def look() -> Seen | int:
+    """Which tests run which lines; pytest's code where they do not pass as things are."""
+    with tempfile.TemporaryDirectory() as folder:
+        result = Path(folder) / "seen"
+        if not (child := os.fork()):
+            code = 4
+            with suppress(BaseException):
+                here = [str(ROOT / "dlmreason" / each / "*") for each in FOLDERS]
+                watched = coverage.Coverage(data_file=None, config_file=False, include=here)
+                watched.start()
+                watch = _Watch(watched)
+                code = run(watch, files())
+                watched.stop()
+                data, lines = watched.get_data(), {}
+                for file in data.measured_files():
+                    by_line = data.contexts_by_lineno(file)
+                    tests = {line: [each for each in found if each] for line, found in by_line.items()}
+                    lines[Path(file).relative_to(ROOT / "dlmreason").as_posix()] = tests
+                result.write_bytes(pickle.dumps(Seen(watch.seconds, lines)))
+            os._exit(code)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        seen: Seen | int = code or pickle.loads(result.read_bytes())
+        return seen
 
 
 class _InPlace(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -167,42 +251,43 @@ class _InPlace(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(compile(self.mutant.source, self.mutant.file, "exec"), module.__dict__)
 
 
-def live(mutant: Mutant | None) -> int:
-    """A child that runs the tests against a mutant (None: against the code as it is) and ends with pytest's code."""
+def live(mutant: Mutant, tests: Sequence[str]) -> int:
+    """A child that runs the tests against a mutant and ends with pytest's code."""
     child = os.fork()
     if child:
         return child
     code = 4
     with suppress(BaseException):
-        import pytest
-
-        silent = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(silent, 1)
-        os.dup2(silent, 2)
-        if mutant is not None:
-            sys.meta_path.insert(0, _InPlace(mutant))
-        files = files_for(mutant or Mutant("policies/doubt.py", 0, 0, "", "", ""))
-        plain = ["-p", "no:xdist", "-p", "no:timeout", "-o", "addopts=", "-o", "timeout=0"]
-        options = [*plain, "-p", "no:cacheprovider", "--import-mode=importlib", "-x", "-q"]
-        code = int(pytest.main([*options, "-m", "not slow and not gpu and not bench", *files]))
+        sys.meta_path.insert(0, _InPlace(mutant))
+        # Those of the quickest come first: to collect a file takes seconds, and most mutants are killed at once.
+        soon, later = tests[:SOON], tests[SOON:]
+        code = run(_Select(soon), sorted({test.partition("::")[0] for test in soon}))
+        if code == 0 and later:
+            code = run(_Select(later), sorted({test.partition("::")[0] for test in later}))
     os._exit(code)
 
 
-def survivors(chosen: Sequence[Mutant], jobs: int, patience: float, say: Callable[[str], None]) -> list[Mutant]:
-    """Those that no test kills within `patience` seconds; `jobs` at a time."""
-    waiting, running, alive = list(chosen), dict[int, tuple[Mutant, float]](), list[Mutant]()
+def survivors(chosen: Sequence[Mutant], seen: Seen, jobs: int, say: Callable[[str], None]) -> list[Mutant]:
+    """Those that no test kills; `jobs` at a time."""
+    waiting, running, alive = list(chosen), dict[int, tuple[Mutant, float, float]](), list[Mutant]()
     while waiting or running:
         while waiting and len(running) < jobs:
             mutant = waiting.pop(0)
-            running[live(mutant)] = mutant, time.monotonic()
-        for child, (_, started) in running.items():
+            tests = seen.tests_for(mutant)
+            if not tests:
+                alive.append(mutant)
+                say(f"SURVIVED, for no test runs its line: {mutant}")
+                continue
+            patience = START + PATIENCE * sum(seen.seconds[test] for test in tests)
+            running[live(mutant, tests)] = mutant, time.monotonic(), patience
+        for child, (_, started, patience) in running.items():
             if time.monotonic() - started > patience:
                 os.kill(child, signal.SIGKILL)
-        child, status = os.waitpid(-1, os.WNOHANG)
+        child, status = os.waitpid(-1, os.WNOHANG) if running else (0, 0)
         if child == 0:
             time.sleep(0.05)
             continue
-        mutant, started = running.pop(child)
+        mutant, started, _ = running.pop(child)
         survived = os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0
         alive += [mutant] * survived
         done = len(chosen) - len(waiting) - len(running)
@@ -228,13 +313,11 @@ def main(arguments: Sequence[str]) -> int:
     import torch
 
     assert numpy and torch
-    started = time.monotonic()
-    untouched = os.waitstatus_to_exitcode(os.waitpid(live(None), 0)[1])
-    patience = PATIENCE * (time.monotonic() - started)
-    if untouched:
-        print(f"the tests do not pass as things are: pytest ended with {untouched}", file=sys.stderr)
+    seen = look()
+    if isinstance(seen, int):
+        print(f"the tests do not pass as things are: pytest ended with {seen}", file=sys.stderr)
         return 2
-    alive = survivors(found, chosen.jobs, patience, lambda line: print(line, flush=True))
+    alive = survivors(found, seen, chosen.jobs, lambda line: print(line, flush=True))
     print(f"{len(found) - len(alive)} of {len(found)} mutants killed; survivors:", *alive, sep="\n")
     return 0
 

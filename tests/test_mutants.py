@@ -3,7 +3,7 @@
 import ast
 from pathlib import Path
 
-from tests.mutants import FOLDERS, ROOT, files_for, sample
+from tests.mutants import FOLDERS, ROOT, Mutant, Seen, files, sample
 
 
 def test_every_mutant_is_one_change_that_still_compiles() -> None:
@@ -17,9 +17,21 @@ def test_every_mutant_is_one_change_that_still_compiles() -> None:
         compile(each.source, each.file, "exec")
         changed = zip(originals[each.file].splitlines(), each.source.splitlines(), strict=True)
         assert sum(before != after for before, after in changed) == 1, each
-        assert "raise" not in each.was and files_for(each)[0].endswith(".py")
+        assert "raise" not in each.was and each.line <= each.end
 
 
 def test_the_sample_is_the_same_every_time_and_a_smaller_one_is_its_beginning() -> None:
     assert sample(20) == sample(30)[:20]
     assert sample(5, "policies/doubt") == [each for each in sample(10**6) if each.file == "policies/doubt.py"][:5]
+
+
+def test_a_mutant_meets_the_tests_that_run_its_line_quickest_first() -> None:
+    seen = Seen({"slow": 2.0, "quick": 0.1, "other": 1.0}, {"policies/doubt.py": {7: ["slow", "quick"], 9: ["other"]}})
+
+    def tests(line: int, end: int, file: str = "policies/doubt.py") -> list[str]:
+        return seen.tests_for(Mutant(file, 0, line, end, "sign", "", ""))
+
+    assert tests(7, 7) == ["quick", "slow"] and tests(6, 9) == ["quick", "other", "slow"]
+    assert tests(1, 1) == ["quick", "other", "slow"], "a line that is run by importing its file"
+    assert tests(7, 7, "policies/gibbs.py") == [], "a file that no test runs"
+    assert all(any(f"/tests/{folder}/" in file for file in files()) for folder in FOLDERS)
