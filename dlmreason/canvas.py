@@ -6,7 +6,7 @@ positions, V tokens of the vocabulary, F feature columns.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -159,7 +159,27 @@ def rows_like(where: Tensor, other: Tensor) -> Tensor:
 def choose(where: Tensor, yes: Tree, no: Tree) -> Tree:
     """Row by row `yes` or `no`, for any two pytrees of one structure. Selects, never multiplies: padding may hold
     NaN."""
-    return tree_map(lambda a, b: torch.where(rows_like(where, a), a, b), yes, no)
+    shaped: dict[int, Tensor] = {}  # `where` as it broadcasts over tensors of so many axes
+
+    def leaf(a: Tensor, b: Tensor) -> Tensor:
+        if a is b:
+            return a
+        if a.dim() not in shaped:
+            shaped[a.dim()] = rows_like(where, a)
+        return torch.where(shaped[a.dim()], a, b)
+
+    def chosen(a: Any, b: Any) -> Any:
+        # Ours are nested tuples of tensors, many times a pass; torch's walk over any pytree takes as long as the work.
+        if a is b:
+            return a
+        if isinstance(a, Tensor):
+            return leaf(a, b)
+        if isinstance(a, tuple) and type(a) is type(b):
+            parts = [chosen(x, y) for x, y in zip(a, b, strict=True)]
+            return type(a)(*parts) if hasattr(a, "_fields") else tuple(parts)
+        return tree_map(leaf, a, b)
+
+    return cast(Tree, chosen(yes, no))
 
 
 def take(tree: Tree, index: Tensor) -> Tree:

@@ -4,6 +4,7 @@ So a row draws the same numbers alone or in company, after a restart of the proc
 draws beside it. This file decides the bits and the verbs; which verb is asked when belongs to the policies.
 """
 
+import functools
 import math
 import zlib
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ STREAMS = (
     "site",  # which position a Gibbs move visits
     "soft",  # noise on a carried state
 )
-_CODES = {stream: zlib.crc32(stream.encode()) for stream in STREAMS}
+_PLACES = {stream: place for place, stream in enumerate(STREAMS)}
 
 
 def _signed(word: int) -> int:
@@ -63,6 +64,12 @@ def fold(ids: Tensor, branch: Tensor | int) -> Tensor:
     return mix(ids + (torch.as_tensor(branch, device=ids.device) + 1) * _GAMMA)
 
 
+@functools.cache
+def _starts(seed: int, device: torch.device) -> Tensor:
+    """[S] int64: the word that each stream begins with; made once, for it waits for the device."""
+    return mix(torch.tensor([seed * 2**32 + zlib.crc32(stream.encode()) for stream in STREAMS], device=device))
+
+
 @dataclass(frozen=True)
 class Counter:
     """The noise of a batch of rows at their own passes.
@@ -74,11 +81,16 @@ class Counter:
     ids: Tensor
     index: Tensor
 
+    @functools.cached_property
+    def _keys(self) -> Tensor:
+        """[S, B, 1] int64: each row's word in each stream. All at once: a call of torch costs more than these words."""
+        starts = _starts(self.seed, self.ids.device)[:, None, None]
+        return mix(mix(starts + self.ids[:, None] * _GAMMA) + self.index[:, None] * _GAMMA)
+
     def bits(self, count: int, stream: str) -> Tensor:
         """[B, count] int64 of 64 random bits each."""
-        start = torch.full_like(self.ids, self.seed * 2**32 + _CODES[stream])
-        key = mix(mix(mix(start) + self.ids * _GAMMA) + self.index * _GAMMA)
-        return mix(key[:, None] + torch.arange(1, count + 1, device=key.device) * _GAMMA)
+        key = self._keys[_PLACES[stream]]
+        return mix(key + torch.arange(1, count + 1, device=key.device) * _GAMMA)
 
     def uniform(self, shape: torch.Size, stream: str) -> Tensor:
         """float64 strictly inside (0, 1): 52 bits and a half, so that neither end can be reached by rounding."""
@@ -105,11 +117,11 @@ class Counter:
         risk = (-torch.log1p(-hazard)).clamp(max=_CERTAIN).cumsum(-1)
         before = torch.cat([torch.zeros_like(risk[:, :1]), risk], -1)
         waited = -self.uniform(since.shape, stream).log()
-        due = torch.full_like(since, passes)
-        for number in range(hazard.shape[0]):
-            reached = torch.searchsorted(risk[number], before[number][since.clamp(max=passes)] + waited)
-            due = torch.where(kind == number, torch.maximum(reached, since), due)
-        return due.clamp(max=passes)
+        # As if every position were of each kind, then its own.
+        until = before[:, since.clamp(max=passes)] + waited
+        reached = torch.searchsorted(risk, until.flatten(1)).reshape(until.shape)
+        own = reached.gather(0, kind.clamp(min=0)[None])[0]
+        return torch.where(kind < 0, passes, torch.maximum(own, since)).clamp(max=passes)
 
     def gumbel(self, like: Tensor, stream: str) -> Tensor:
         return -(-self.uniform(like.shape, stream).log()).log()
