@@ -86,8 +86,9 @@ class AtRandom:
     def __call__(self, canvas: Canvas, reading: Reading, noise: Noise) -> Tensor:
         if self.count == 0:
             return torch.zeros_like(canvas.editable)
-        even = torch.where(written(canvas), 0.0, -torch.inf).double()
-        return (noise.rank(even, "doubt") < self.count) & written(canvas)
+        there = written(canvas)
+        even = torch.where(there, 0.0, -torch.inf).double()
+        return (noise.rank(even, "doubt") < self.count) & there
 
 
 @dataclass(frozen=True)
@@ -131,10 +132,10 @@ def written(canvas: Canvas) -> Tensor:
 
 def _likely_wrong(right: Tensor, count: int, noisy: bool, canvas: Canvas, noise: Noise) -> Tensor:
     """[B, L] bool: `count` written tokens, by the chance `right` [B, L] that each is right, low ones first."""
-    wrong = torch.log1p(-right.double().clamp(max=1 - 1e-9))
-    score = torch.where(written(canvas), wrong, -torch.inf)
+    wrong, there = torch.log1p(-right.double().clamp(max=1 - 1e-9)), written(canvas)
+    score = torch.where(there, wrong, -torch.inf)
     order = noise.rank(score, "doubt") if noisy else place(score)
-    return (order < count) & written(canvas)
+    return (order < count) & there
 
 
 def _require_count(count: int) -> None:

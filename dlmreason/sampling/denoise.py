@@ -33,7 +33,7 @@ from dlmreason.canvas import (
 )
 from dlmreason.sampling.events import count_events
 from dlmreason.sampling.guard import Guard
-from dlmreason.sampling.noise import Counter
+from dlmreason.sampling.noise import Counter, words
 
 
 class Rows(NamedTuple):
@@ -208,9 +208,10 @@ class Sampler:
 
         Raises: BadMove where the policy broke a rule.
         """
-        guard = self._guard(state.rows)
+        guard, ids = self._guard(state.rows), state.rows.id
+        of_rows = words(self.seed, ids)
         for _ in range(passes):
-            state = self.one_pass(state, observe=observe, guard=guard)
+            state = self.one_pass(state, Counter(self.seed, ids, state.index, of_rows), observe, guard)
         guard.look()
         return state
 
