@@ -162,22 +162,19 @@ def choose(where: Tensor, yes: Tree, no: Tree) -> Tree:
     shaped: dict[int, Tensor] = {}  # `where` as it broadcasts over tensors of so many axes
 
     def leaf(a: Tensor, b: Tensor) -> Tensor:
-        if a is b:
-            return a
-        if a.dim() not in shaped:
-            shaped[a.dim()] = rows_like(where, a)
-        return torch.where(shaped[a.dim()], a, b)
+        axes = a.dim()
+        if axes not in shaped:
+            shaped[axes] = rows_like(where, a)
+        return torch.where(shaped[axes], a, b)
 
     def chosen(a: Any, b: Any) -> Any:
         # Ours are nested tuples of tensors, many times a pass; torch's walk over any pytree takes as long as the work.
         if a is b:
             return a
-        if isinstance(a, Tensor):
-            return leaf(a, b)
         if isinstance(a, tuple) and type(a) is type(b):
             parts = [chosen(x, y) for x, y in zip(a, b, strict=True)]
             return type(a)(*parts) if hasattr(a, "_fields") else tuple(parts)
-        return tree_map(leaf, a, b)
+        return leaf(a, b) if isinstance(a, Tensor) else tree_map(leaf, a, b)
 
     return cast(Tree, chosen(yes, no))
 

@@ -157,11 +157,10 @@ def _changed(name: str, now: Any, before: Any) -> tuple[str, str] | None:
 def _alike(now: Any, before: Any) -> bool:
     """Whether two nested tuples of tensors have one form. False for any other pytree: torch's walk, which also names
     what differs, knows those, and takes as long as the check of all values."""
-    if isinstance(now, Tensor) and isinstance(before, Tensor):
-        return now.shape == before.shape and now.dtype == before.dtype
     if isinstance(now, tuple) and type(now) is type(before) and len(now) == len(before):
         return all(map(_alike, now, before))
-    return False
+    tensors = isinstance(now, Tensor) and isinstance(before, Tensor)
+    return tensors and now.shape == before.shape and now.dtype == before.dtype
 
 
 def _unlike_rows(name: str, now: Any, before: Any, rows: int) -> tuple[str, str] | None:
