@@ -159,24 +159,23 @@ def rows_like(where: Tensor, other: Tensor) -> Tensor:
 def choose(where: Tensor, yes: Tree, no: Tree) -> Tree:
     """Row by row `yes` or `no`, for any two pytrees of one structure. Selects, never multiplies: padding may hold
     NaN."""
-    shaped: dict[int, Tensor] = {}  # `where` as it broadcasts over tensors of so many axes
+    return cast(Tree, _chosen(where, {}, yes, no))
 
-    def leaf(a: Tensor, b: Tensor) -> Tensor:
-        axes = a.dim()
-        if axes not in shaped:
-            shaped[axes] = rows_like(where, a)
-        return torch.where(shaped[axes], a, b)
 
-    def chosen(a: Any, b: Any) -> Any:
-        # Ours are nested tuples of tensors, many times a pass; torch's walk over any pytree takes as long as the work.
-        if a is b:
-            return a
-        if isinstance(a, tuple) and type(a) is type(b):
-            parts = [chosen(x, y) for x, y in zip(a, b, strict=True)]
-            return type(a)(*parts) if hasattr(a, "_fields") else tuple(parts)
-        return leaf(a, b) if isinstance(a, Tensor) else tree_map(leaf, a, b)
-
-    return cast(Tree, chosen(yes, no))
+def _chosen(where: Tensor, shaped: dict[int, Tensor], yes: Any, no: Any) -> Any:
+    """`choose`. shaped: `where` as it broadcasts over tensors of so many axes, as far as it was needed."""
+    if yes is no:
+        return yes
+    # Ours are nested tuples of tensors, many times a pass; torch's walk over any pytree takes as long as the work.
+    if isinstance(yes, tuple) and type(yes) is type(no):
+        parts = [_chosen(where, shaped, a, b) for a, b in zip(yes, no, strict=True)]
+        return type(yes)(*parts) if hasattr(yes, "_fields") else tuple(parts)
+    if not isinstance(yes, Tensor):
+        return tree_map(lambda a, b: torch.where(rows_like(where, a), a, b), yes, no)
+    axes = yes.dim()
+    if axes not in shaped:
+        shaped[axes] = rows_like(where, yes)
+    return torch.where(shaped[axes], yes, no)
 
 
 def take(tree: Tree, index: Tensor) -> Tree:
