@@ -6,7 +6,7 @@ positions, V tokens of the vocabulary, F feature columns.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -159,7 +159,23 @@ def rows_like(where: Tensor, other: Tensor) -> Tensor:
 def choose(where: Tensor, yes: Tree, no: Tree) -> Tree:
     """Row by row `yes` or `no`, for any two pytrees of one structure. Selects, never multiplies: padding may hold
     NaN."""
-    return tree_map(lambda a, b: torch.where(rows_like(where, a), a, b), yes, no)
+    return cast(Tree, _chosen(where, {}, yes, no))
+
+
+def _chosen(where: Tensor, shaped: dict[int, Tensor], yes: Any, no: Any) -> Any:
+    """`choose`. shaped: `where` as it broadcasts over tensors of so many axes, as far as it was needed."""
+    if yes is no:
+        return yes
+    # Ours are nested tuples of tensors, many times a pass; torch's walk over any pytree takes as long as the work.
+    if isinstance(yes, tuple) and type(yes) is type(no):
+        parts = [_chosen(where, shaped, a, b) for a, b in zip(yes, no, strict=True)]
+        return type(yes)(*parts) if hasattr(yes, "_fields") else tuple(parts)
+    if not isinstance(yes, Tensor):
+        return tree_map(lambda a, b: torch.where(rows_like(where, a), a, b), yes, no)
+    axes = yes.dim()
+    if axes not in shaped:
+        shaped[axes] = rows_like(where, yes)
+    return torch.where(shaped[axes], yes, no)
 
 
 def take(tree: Tree, index: Tensor) -> Tree:

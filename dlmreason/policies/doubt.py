@@ -10,10 +10,10 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from dlmreason.canvas import Canvas, Clock, Memory, Move, Noise, Reading, choose, place
+from dlmreason.canvas import Canvas, Clock, Memory, Move, Noise, Reading, place
 from dlmreason.policies.facts import Facts, facts_of
 from dlmreason.policies.ordered import Ordered
-from dlmreason.policies.respond import moved, next_pass, opening
+from dlmreason.policies.respond import moved, opening
 from dlmreason.policies.scores import quality_of, standing
 
 
@@ -86,8 +86,9 @@ class AtRandom:
     def __call__(self, canvas: Canvas, reading: Reading, noise: Noise) -> Tensor:
         if self.count == 0:
             return torch.zeros_like(canvas.editable)
-        even = torch.where(written(canvas), 0.0, -torch.inf).double()
-        return (noise.rank(even, "doubt") < self.count) & written(canvas)
+        there = written(canvas)
+        even = torch.where(there, 0.0, -torch.inf).double()
+        return (noise.rank(even, "doubt") < self.count) & there
 
 
 @dataclass(frozen=True)
@@ -117,11 +118,11 @@ class Doubt:
         return opening(canvas)
 
     def __call__(self, canvas: Canvas, reading: Reading, clock: Clock, memory: Memory, noise: Noise) -> Move:
-        refilled = self.refill(canvas, reading, clock, memory, noise)
+        filled = self.refill.write(canvas, reading, clock, noise)
         taken_back = torch.where(self.select(canvas, reading, noise), canvas.mask_id, canvas.tokens)
-        doubted = moved(canvas, reading, taken_back, memory)
-        # The refill settles on writing the last blank; here that canvas is still to be read and doubted.
-        return choose(canvas.masked.any(-1), refilled._replace(wake=next_pass(canvas.tokens)), doubted)
+        blank_left = canvas.masked.any(-1, keepdim=True)
+        # Awake also when the last blank is written: that canvas is still to be read and doubted.
+        return moved(canvas, reading, torch.where(blank_left, filled, taken_back), memory)
 
 
 def written(canvas: Canvas) -> Tensor:
@@ -131,10 +132,10 @@ def written(canvas: Canvas) -> Tensor:
 
 def _likely_wrong(right: Tensor, count: int, noisy: bool, canvas: Canvas, noise: Noise) -> Tensor:
     """[B, L] bool: `count` written tokens, by the chance `right` [B, L] that each is right, low ones first."""
-    wrong = torch.log1p(-right.double().clamp(max=1 - 1e-9))
-    score = torch.where(written(canvas), wrong, -torch.inf)
+    wrong, there = torch.log1p(-right.double().clamp(max=1 - 1e-9)), written(canvas)
+    score = torch.where(there, wrong, -torch.inf)
     order = noise.rank(score, "doubt") if noisy else place(score)
-    return (order < count) & written(canvas)
+    return (order < count) & there
 
 
 def _require_count(count: int) -> None:

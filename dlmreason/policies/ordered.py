@@ -121,14 +121,18 @@ class Ordered:
         return opening(canvas)._replace(wake=settled_where(~canvas.masked.any(-1)))
 
     def __call__(self, canvas: Canvas, reading: Reading, clock: Clock, memory: Memory, noise: Noise) -> Move:
-        token = propose(canvas, reading, self.temperature, noise)
-        score = torch.where(canvas.masked, self.score(proposed(canvas, token), reading), -torch.inf)
-        places = self.rank(score, clock, noise)
-        count = count_of(self.count)(canvas, reading, places, clock)
-        write = canvas.masked & (score > -torch.inf) & (places < count[:, None])
-        tokens = torch.where(write, token, canvas.tokens)
+        tokens = self.write(canvas, reading, clock, noise)
         blank_left = ((tokens == canvas.mask_id) & canvas.editable).any(-1)
         return moved(canvas, reading, tokens, memory, wake=settled_where(~blank_left))
+
+    def write(self, canvas: Canvas, reading: Reading, clock: Clock, noise: Noise) -> Tensor:
+        """[B, L] int64: the canvas with its first blanks written."""
+        token = propose(canvas, reading, self.temperature, noise)
+        masked = canvas.masked
+        score = torch.where(masked, self.score(proposed(canvas, token), reading), -torch.inf)
+        places = self.rank(score, clock, noise)
+        count = count_of(self.count)(canvas, reading, places, clock)
+        return torch.where(masked & (score > -torch.inf) & (places < count[:, None]), token, canvas.tokens)
 
 
 def propose(canvas: Canvas, reading: Reading, temperature: float, noise: Noise, stream: str = "token") -> Tensor:

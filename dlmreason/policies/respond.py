@@ -22,8 +22,8 @@ def log_probs(canvas: Canvas, reading: Reading) -> Tensor:
 
 def level(tokens: Tensor, canvas: Canvas) -> Tensor:
     """[B] float64: the share of the editable positions that is written; 1 where nothing is editable."""
-    blank = ((tokens == canvas.mask_id) & canvas.editable).double().sum(-1)
-    return 1 - blank / canvas.editable.double().sum(-1).clamp(min=1)
+    blank = ((tokens == canvas.mask_id) & canvas.editable).sum(-1, dtype=torch.float64)
+    return 1 - blank / canvas.editable.sum(-1, dtype=torch.float64).clamp(min=1)
 
 
 def filled(canvas: Canvas, reading: Reading, tokens: Tensor) -> Tensor:

@@ -33,7 +33,7 @@ from dlmreason.canvas import (
 )
 from dlmreason.sampling.events import count_events
 from dlmreason.sampling.guard import Guard
-from dlmreason.sampling.noise import Counter
+from dlmreason.sampling.noise import Counter, words
 
 
 class Rows(NamedTuple):
@@ -104,6 +104,7 @@ class Sampler:
         if self.width < 1 or self.chunk < 1:
             raise ValueError(f"width={self.width} and chunk={self.chunk} must be at least 1")
         self.counts = Counts(0, 0)
+        self._ladder = torch.tensor(self.rungs)
 
     @property
     def total(self) -> int:
@@ -173,8 +174,12 @@ class Sampler:
         nfe = state.nfe + 1
         # What is said after this pass stands until the row's next reading, so it is the answer at every rung up to
         # there.
-        rungs = torch.tensor(self.rungs, device=index.device)
+        rungs = self._ladder = self._ladder.to(index.device)
         here = (rungs > state.index[:, None]) & (rungs <= index[:, None])
+        if guard is not None:
+            live = live & guard.sees(move, state.index, live, kept=here.any(-1))
+        here = here & live[:, None]
+        rung = here[..., None]
         after = State(
             rows=rows,
             index=index,
@@ -186,14 +191,12 @@ class Sampler:
             answer=move.answer,
             score=move.score,
             events=events,
-            answers=torch.where(here[..., None], move.answer[:, None], state.answers),
+            answers=torch.where(rung, move.answer[:, None], state.answers),
             scores=torch.where(here, move.score[:, None], state.scores),
-            canvases=torch.where(here[..., None], committed[:, None], state.canvases),
+            canvases=torch.where(rung, committed[:, None], state.canvases),
             spent=torch.where(here, nfe[:, None], state.spent),
-            changes=torch.where(here[..., None], events[:, None], state.changes),
+            changes=torch.where(rung, events[:, None], state.changes),
         )
-        if guard is not None:
-            live = live & guard.sees(move, state.index, live, kept=here.any(-1))
         after = choose(live, after, state)
         if observe is not None:
             observe(state, reading, move, after)
@@ -205,9 +208,10 @@ class Sampler:
 
         Raises: BadMove where the policy broke a rule.
         """
-        guard = self._guard(state.rows)
+        guard, ids = self._guard(state.rows), state.rows.id
+        of_rows = words(self.seed, ids)
         for _ in range(passes):
-            state = self.one_pass(state, observe=observe, guard=guard)
+            state = self.one_pass(state, Counter(self.seed, ids, state.index, of_rows), observe, guard)
         guard.look()
         return state
 

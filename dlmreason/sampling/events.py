@@ -30,18 +30,17 @@ def count_events(
     was.
     gold: [B, L] the known answer; where several answers are right, right and wrong here mean "as in the known one".
     """
-    was, now, seen = before != mask_id, after != mask_id, committed != mask_id
-    written = ~was & now & ~seen
-    flipped = now & seen & (after != committed)
+    was, now, seen, same = before != mask_id, after != mask_id, committed != mask_id, after == committed
+    filled, flipped = now & ~was, now & seen & ~same
     right_before, right_after = committed == gold, after == gold
     kinds = (
-        written,
+        written := filled & ~seen,
         written & right_after,
         was & ~now,
-        ~was & now & seen & (after == committed),
+        filled & same,
         flipped,
         flipped & right_after,
         flipped & right_before,
-        flipped & ~right_before & ~right_after,
+        flipped & ~(right_before | right_after),
     )
     return (torch.stack(kinds, -1) & editable[..., None]).sum(1)

@@ -14,9 +14,6 @@ from torch.utils._pytree import tree_flatten
 
 from dlmreason.canvas import Ask, Move, Policy, choose
 
-NONE = -1
-"""Where a row's first breach is kept: no breach."""
-
 
 class BadMove(Exception):
     """A policy's move broke a rule.
@@ -42,11 +39,11 @@ _SCORE = "a score orders answers: give a number, or -inf where nobody judged"
 
 
 class _Breach(NamedTuple):
-    """The first of each row."""
+    """The move that first broke a rule, for each row that has one."""
 
-    place: Tensor  # [B] int64, which number of the move, all in one row: see `sees`; NONE
+    found: Tensor  # [B, 3L + 2] bool, which of its numbers: see `sees`
     index: Tensor  # type: ignore[assignment]  # [B] int64, the pass
-    value: Tensor  # [B] int64
+    values: Tensor  # [B, 3L + 2] int64
 
 
 class Guard:
@@ -58,16 +55,20 @@ class Guard:
     def __init__(self, policy: Policy, ids: Tensor, editable: Tensor, mask_id: int) -> None:
         """ids: [B] int64 and editable: [B, L] bool, of the rows."""
         self._policy, self._ids, self._mask_id = _name(policy), ids, mask_id
-        self._rows, self._length = editable.shape
-        self._breach = _Breach(torch.full_like(ids, NONE), torch.zeros_like(ids), torch.zeros_like(ids))
-        everywhere, one = torch.ones_like(editable), torch.ones_like(editable[:, :1])
-        # What a policy writes where the task gave the token is put back by the sampler, and so may be anything.
-        self._matters = torch.cat([editable, everywhere, everywhere, one, one], -1)
-        self._said = torch.zeros_like(self._matters, dtype=torch.int64)
-        self._said[:, self._length : 2 * self._length] = editable
-        self._low = torch.zeros(3 * self._length + 2, dtype=torch.int64, device=ids.device)
+        self._rows, self._length = rows, length = editable.shape
+        any_number, wake, nan = torch.iinfo(torch.int64), 3 * length, 3 * length + 1
+        self._low = ids.new_zeros(rows, 3 * length + 2)
         self._high = torch.full_like(self._low, mask_id)
-        self._low[-2:], self._high[-2:] = 1, torch.iinfo(torch.int64).max
+        self._low[:, wake], self._high[:, wake] = 1, any_number.max
+        self._high[:, nan] = 0
+        # What a policy writes where the task gave the token is put back by the sampler, and so may be anything.
+        self._low[:, :length] = torch.where(editable, 0, any_number.min)
+        self._high[:, :length] = torch.where(editable, mask_id, any_number.max)
+        # An answer that is kept holds no mask.
+        self._high_kept = self._high.clone()
+        self._high_kept[:, length : 2 * length] -= editable.long()
+        self._sound = torch.ones_like(ids, dtype=torch.bool)  # [B], no breach so far
+        self._breach = _Breach(torch.zeros_like(self._low, dtype=torch.bool), torch.zeros_like(ids), self._low)
 
     def form(self, move: Move, index: Tensor, live: Tensor, carry: Any, memory: Any) -> None:
         """Raises: BadMove where a shape or type is wrong; the row that is named is the first live one.
@@ -85,23 +86,23 @@ class Guard:
 
         kept: [B] bool, rows whose answer is kept at a rung.
         """
-        number = (~move.score.isnan()).long()
-        values = torch.cat([move.tokens, move.answer, move.ask.tokens, move.wake[:, None], number[:, None]], -1)
-        high = self._high - torch.where(kept[:, None], self._said, 0)
-        breach = ((values < self._low) | (values > high)) & self._matters
-        place = breach.long().argmax(-1, keepdim=True)
-        first = breach.gather(-1, place)[:, 0] & live & (self._breach.place == NONE)
-        found = _Breach(place[:, 0], index, values.gather(-1, place)[:, 0])
-        self._breach = choose(first, found, self._breach)
-        return self._breach.place == NONE
+        unordered = move.score.isnan()
+        values = torch.cat([move.tokens, move.answer, move.ask.tokens, move.wake[:, None], unordered[:, None]], -1)
+        high = torch.where(kept[:, None], self._high_kept, self._high)
+        found = values != values.clamp(self._low, high)
+        first = found.any(-1) & live & self._sound
+        self._breach = choose(first, _Breach(found, index, values), self._breach)
+        self._sound = self._sound & ~first
+        return self._sound
 
     def look(self) -> None:
         """Waits for the device. Raises: BadMove for the earliest breach, the first row's of several."""
-        rows = (self._breach.place != NONE).nonzero()[:, 0].tolist()
+        rows = (~self._sound).nonzero()[:, 0].tolist()
         if not rows:
             return
         row = min(rows, key=lambda row: int(self._breach.index[row]))
-        place, index, value = (int(part[row]) for part in self._breach)
+        index, place = int(self._breach.index[row]), int(self._breach.found[row].long().argmax())
+        value = int(self._breach.values[row, place])
         number, at = divmod(place, self._length)
         where: int | None = at
         if place == 3 * self._length:
@@ -140,6 +141,8 @@ def _misshapen(move: Move, rows: int, length: int, carry: Any, memory: Any) -> t
 
 def _changed(name: str, now: Any, before: Any) -> tuple[str, str] | None:
     """What differs in the form of two pytrees of tensors."""
+    if _alike(now, before):
+        return None
     new, new_spec = tree_flatten(now)
     old, old_spec = tree_flatten(before)
     rule = f"{name} keeps its structure, shapes and types from pass to pass"
@@ -149,6 +152,15 @@ def _changed(name: str, now: Any, before: Any) -> tuple[str, str] | None:
         if not isinstance(leaf, Tensor) or leaf.shape != was.shape or leaf.dtype != was.dtype:
             return f"tensor {place} of {name} {_form(leaf)}, {_form(was)} before", rule
     return None
+
+
+def _alike(now: Any, before: Any) -> bool:
+    """Whether two nested tuples of tensors have one form. False for any other pytree: torch's walk, which also names
+    what differs, knows those, and takes as long as the check of all values."""
+    if isinstance(now, tuple) and type(now) is type(before) and len(now) == len(before):
+        return all(map(_alike, now, before))
+    tensors = isinstance(now, Tensor) and isinstance(before, Tensor)
+    return tensors and now.shape == before.shape and now.dtype == before.dtype
 
 
 def _unlike_rows(name: str, now: Any, before: Any, rows: int) -> tuple[str, str] | None:

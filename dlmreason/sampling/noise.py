@@ -4,9 +4,10 @@ So a row draws the same numbers alone or in company, after a restart of the proc
 draws beside it. This file decides the bits and the verbs; which verb is asked when belongs to the policies.
 """
 
+import functools
 import math
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -28,7 +29,7 @@ STREAMS = (
     "site",  # which position a Gibbs move visits
     "soft",  # noise on a carried state
 )
-_CODES = {stream: zlib.crc32(stream.encode()) for stream in STREAMS}
+_PLACES = {stream: place for place, stream in enumerate(STREAMS)}
 
 
 def _signed(word: int) -> int:
@@ -47,14 +48,18 @@ _CERTAIN = 64.0
 
 def _shift_right(word: Tensor, bits: int) -> Tensor:
     """Logical shift: torch shifts int64 arithmetically, so the copied sign bits are masked off."""
-    return (word >> bits) & ((1 << (64 - bits)) - 1)
+    return (word >> bits).bitwise_and_((1 << (64 - bits)) - 1)
+
+
+def _xor_shift(word: Tensor, bits: int) -> Tensor:
+    return _shift_right(word, bits).bitwise_xor_(word)
 
 
 def mix(word: Tensor) -> Tensor:
     """SplitMix64's finaliser, a bijection of int64 words."""
-    word = (word ^ _shift_right(word, 30)) * _FIRST
-    word = (word ^ _shift_right(word, 27)) * _SECOND
-    return word ^ _shift_right(word, 31)
+    word = _xor_shift(word, 30) * _FIRST
+    word = _xor_shift(word, 27) * _SECOND
+    return _xor_shift(word, 31)
 
 
 def fold(ids: Tensor, branch: Tensor | int) -> Tensor:
@@ -63,22 +68,45 @@ def fold(ids: Tensor, branch: Tensor | int) -> Tensor:
     return mix(ids + (torch.as_tensor(branch, device=ids.device) + 1) * _GAMMA)
 
 
+@functools.cache
+def _starts(seed: int, device: torch.device) -> Tensor:
+    """[S] int64: the word that each stream begins with; made once, for it waits for the device."""
+    return mix(torch.tensor([seed * 2**32 + zlib.crc32(stream.encode()) for stream in STREAMS], device=device))
+
+
+@functools.lru_cache(maxsize=16)
+def _steps(count: int, device: torch.device) -> Tensor:
+    """[count] int64: what each position adds to its row's word."""
+    return torch.arange(1, count + 1, device=device) * _GAMMA
+
+
+def words(seed: int, ids: Tensor) -> Tensor:
+    """[S, B, 1] int64: each row's word in each stream, which no pass changes; ids as in `Counter`."""
+    return mix(_starts(seed, ids.device)[:, None, None] + ids[:, None] * _GAMMA)
+
+
 @dataclass(frozen=True)
 class Counter:
     """The noise of a batch of rows at their own passes.
 
-    seed: 0 <= seed < 2**31.  ids: [B] int64, example ids.  index: [B] int64, each row's true pass.
+    seed: 0 <= seed < 2**31.  ids: [B] int64, example ids.  index: [B] int64, each row's true pass.  words: those of
+    this seed and these ids, where they are at hand.
     """
 
     seed: int
     ids: Tensor
     index: Tensor
+    words: Tensor | None = field(default=None, repr=False)
+
+    @functools.cached_property
+    def _keys(self) -> Tensor:
+        """[S, B, 1] int64: `words` of this pass. Of all streams at once: a call of torch costs more than the words."""
+        rows = words(self.seed, self.ids) if self.words is None else self.words
+        return mix(rows + self.index[:, None] * _GAMMA)
 
     def bits(self, count: int, stream: str) -> Tensor:
         """[B, count] int64 of 64 random bits each."""
-        start = torch.full_like(self.ids, self.seed * 2**32 + _CODES[stream])
-        key = mix(mix(mix(start) + self.ids * _GAMMA) + self.index * _GAMMA)
-        return mix(key[:, None] + torch.arange(1, count + 1, device=key.device) * _GAMMA)
+        return mix(self._keys[_PLACES[stream]] + _steps(count, self.ids.device))
 
     def uniform(self, shape: torch.Size, stream: str) -> Tensor:
         """float64 strictly inside (0, 1): 52 bits and a half, so that neither end can be reached by rounding."""
@@ -105,11 +133,11 @@ class Counter:
         risk = (-torch.log1p(-hazard)).clamp(max=_CERTAIN).cumsum(-1)
         before = torch.cat([torch.zeros_like(risk[:, :1]), risk], -1)
         waited = -self.uniform(since.shape, stream).log()
-        due = torch.full_like(since, passes)
-        for number in range(hazard.shape[0]):
-            reached = torch.searchsorted(risk[number], before[number][since.clamp(max=passes)] + waited)
-            due = torch.where(kind == number, torch.maximum(reached, since), due)
-        return due.clamp(max=passes)
+        # As if every position were of each kind, then its own.
+        until = before[:, since.clamp(max=passes)] + waited
+        reached = torch.searchsorted(risk, until.flatten(1)).reshape(until.shape)
+        own = reached.gather(0, kind.clamp(min=0)[None])[0]
+        return torch.where(kind < 0, passes, torch.maximum(own, since)).clamp(max=passes)
 
     def gumbel(self, like: Tensor, stream: str) -> Tensor:
         return -(-self.uniform(like.shape, stream).log()).log()

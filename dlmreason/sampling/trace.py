@@ -4,6 +4,7 @@ Delta-encoded: memory grows with the changes, not with passes x length. The obse
 runs; turning them into frames waits for the device and happens between chunks.
 """
 
+import math
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -25,6 +26,18 @@ class _Kept(NamedTuple):
     score: Tensor
     read: Tensor
     quality: Tensor | None
+
+
+class _Said(NamedTuple):
+    """The same of one row, as numbers."""
+
+    live: bool
+    made: int
+    tokens: list[int]
+    answer: list[int]
+    score: float
+    read: list[int]
+    percent: list[int] | None
 
 
 @dataclass
@@ -66,12 +79,13 @@ class Tracer:
         """Turn what was kept into frames."""
         if self._ids is None:
             return
-        ids = self._ids.tolist()
-        places = [place for place, number in enumerate(ids) if number in self._wanted]
-        for kept in self._kept:
-            for place in places:
-                if bool(kept.live[place]):
-                    self._frame(ids[place], place, kept)
+        seated = [(place, number) for place, number in enumerate(self._ids.tolist()) if number in self._wanted]
+        if seated:
+            chunk = _stacked(self._kept)
+            for place, number in seated:
+                for said in _read(chunk, place):
+                    if said.live:
+                        self._frame(number, said)
         self._kept, self._ids = [], None
 
     def _first(self, state: State) -> None:
@@ -82,29 +96,40 @@ class Tracer:
                 self.traces[number] = Trace(tokens)
                 self._canvas[number], self._answer[number] = tokens, tokens
 
-    def _frame(self, number: int, place: int, kept: _Kept) -> None:
-        trace, passes = self.traces[number], int(kept.made[place]) + 1
-        tokens, answer = kept.tokens[place].tolist(), kept.answer[place].tolist()
-        changes = _changes(self._canvas[number], tokens)
-        full = not bool((kept.read[place] == self._mask_id).any())
+    def _frame(self, number: int, said: _Said) -> None:
+        trace, passes = self.traces[number], said.made + 1
+        changes = _changes(self._canvas[number], said.tokens)
+        full = self._mask_id not in said.read
         if changes or full:
-            quality = None
-            if full and kept.quality is not None:
-                quality = (kept.quality[place].float() * 100).round().int().tolist()
-            score = float(kept.score[place])
             trace.frames.append(
                 {
                     "pass": passes,
                     "changes": changes,
-                    "masked": tokens.count(self._mask_id),
-                    "quality": quality,
-                    "score": score if score > -torch.inf else None,
+                    "masked": said.tokens.count(self._mask_id),
+                    "quality": said.percent if full else None,
+                    "score": said.score if said.score > -math.inf else None,
                 }
             )
-        said = _changes(self._answer[number], answer)
-        if said:
-            trace.answers.append({"pass": passes, "changes": said})
-        self._canvas[number], self._answer[number] = tokens, answer
+        changed = _changes(self._answer[number], said.answer)
+        if changed:
+            trace.answers.append({"pass": passes, "changes": changed})
+        self._canvas[number], self._answer[number] = said.tokens, said.answer
+
+
+def _stacked(kept: list[_Kept]) -> _Kept:
+    """The passes of a chunk as one, each field [T, B, ...], and quality in percent."""
+    live, made, tokens, answer, score, read, quality = (list(each) for each in zip(*kept, strict=True))
+    percent = None if quality[0] is None else (torch.stack(quality).float() * 100).round().int()
+    stack = torch.stack
+    return _Kept(stack(live), stack(made), stack(tokens), stack(answer), stack(score), stack(read), percent)
+
+
+def _read(chunk: _Kept, place: int) -> list[_Said]:
+    """A row of what `_stacked` gives, pass by pass. Read at once: one by one its numbers would take as long as a
+    pass."""
+    fields = [field[:, place].tolist() for field in chunk if field is not None]
+    unjudged = [[None] * len(fields[0])] if chunk.quality is None else []
+    return [_Said(*said) for said in zip(*fields, *unjudged, strict=True)]
 
 
 def _changes(old: list[int], new: list[int]) -> list[list[int]]:

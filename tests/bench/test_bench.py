@@ -68,17 +68,17 @@ def medians(*works: Callable[[], Any]) -> list[float]:
     return [statistics.median(seconds) for seconds in timed(works)]
 
 
-def fastest(*works: Callable[[], Any]) -> list[float]:
+def fastest(*works: Callable[[], Any], repeats: int = REPEATS) -> list[float]:
     """Least seconds of each."""
-    return [min(seconds) for seconds in timed(works)]
+    return [min(seconds) for seconds in timed(works, repeats)]
 
 
-def timed(works: Sequence[Callable[[], Any]]) -> list[list[float]]:
+def timed(works: Sequence[Callable[[], Any]], repeats: int = REPEATS) -> list[list[float]]:
     """Seconds of each, taken in turns, so that a busy minute hits all of them."""
     for work in works:
         work()
     taken: list[list[float]] = [[] for _ in works]
-    for _ in range(REPEATS):
+    for _ in range(repeats):
         for seconds, work in zip(taken, works, strict=True):
             started = time.perf_counter()
             work()
@@ -139,9 +139,20 @@ class Stored:
         return self.said._replace(of=ask)
 
 
-@pytest.mark.parametrize("batch", [1, 64])
-def test_policy_noise_sampler_and_trace_cost_a_third_of_a_pass_at_most(batch: int, table: Callable[..., None]) -> None:
-    """Held at batch 64; at batch 1 it is printed only. The fastest of several: a shared machine only adds to a time."""
+# At batch 1 the price of a pass is the number of torch's calls, 2 to 3 us each. change_of_mind makes nearly 400, for it
+# decides at once what a decode, a doubt, a restart and a certificate would each do: about 1 ms, above or below it by
+# the machine, so that it is printed only.
+MOST = 1e-3
+"""Seconds that policy, noise, sampler and trace may take of a pass at batch 1."""
+UNHELD = ("change_of_mind",)
+
+
+@pytest.mark.parametrize(("batch", "repeats"), [(1, 50), (64, REPEATS)])
+def test_what_policy_noise_sampler_and_trace_cost_of_a_pass(
+    batch: int, repeats: int, table: Callable[..., None]
+) -> None:
+    """A third of a forward at most at batch 64, and 1 ms at batch 1. The fastest of many: a shared machine only adds to
+    a time."""
     given, passes, denoiser = rows(batch), 16, Denoise(network(), MASK)
     blank = torch.where(given.editable, MASK, given.tokens)
     ask = Ask(blank, torch.zeros(batch, dtype=torch.float64), ())
@@ -169,13 +180,16 @@ def test_policy_noise_sampler_and_trace_cost_a_third_of_a_pass_at_most(batch: in
 
         return walked
 
-    alone, *ours = fastest(forwards, *map(walk, policies.values()))
+    alone, *ours = fastest(forwards, *map(walk, policies.values()), repeats=repeats)
     for name, seconds in zip(policies, ours, strict=True):
         table(
             f"what {name} adds to a pass, batch {batch}",
             f"{1e3 * seconds / passes:.2f} ms, {seconds / alone:.0%} of the forward",
         )
-        assert batch == 1 or seconds / alone <= 0.35
+        if batch == 1:
+            assert name in UNHELD or seconds / passes <= MOST
+        else:
+            assert seconds / alone <= 0.35
 
 
 @pytest.mark.parametrize("width", [1, 64])

@@ -1,11 +1,13 @@
 """Laws of the counter-based noise."""
 
+import zlib
+
 import numpy as np
 import pytest
 import torch
 from scipy import stats
 
-from dlmreason.sampling.noise import STREAMS, Counter, fold, mix
+from dlmreason.sampling.noise import STREAMS, Counter, _signed, fold, mix, words
 
 IDS = torch.arange(4000) * 1_000_003 + 17
 
@@ -91,3 +93,16 @@ def test_gumbel_noise_is_not_colder_than_it_should_be() -> None:
     drawn = counter().gumbel(torch.zeros(4000, 16), "soft").flatten()
     assert drawn.dtype == torch.float64
     assert stats.kstest(drawn.numpy(), "gumbel_r").pvalue > 1e-4
+
+
+@pytest.mark.parametrize("stream", STREAMS)
+def test_bits_are_those_of_the_key_whether_words_are_at_hand_or_not(stream: str) -> None:
+    """Records hang on these bits: seed and stream, then the id, then the pass, then the position, each mixed in."""
+    gamma = _signed(0x9E3779B97F4A7C15)
+    key = mix(torch.full_like(IDS, 3 * 2**32 + zlib.crc32(stream.encode())))
+    for part in (IDS, torch.full_like(IDS, 5)):
+        key = mix(key + part * gamma)
+    expected = mix(key[:, None] + torch.tensor([1, 2, 3]) * gamma)
+    at_hand = Counter(3, IDS, torch.full_like(IDS, 5), words(3, IDS))
+    for noise in (counter(), at_hand):
+        assert torch.equal(noise.bits(3, stream), expected)
