@@ -31,7 +31,7 @@ class LowestQuality:
     """Doubt the `count` tokens of lowest quality [PRISM, arXiv:2510.01384].
 
     noisy: True draws them with a chance proportional to 1 - quality, without replacement; False takes the lowest, which
-    soon doubts the same tokens for ever (experiments: remask_vs_no_remask).
+    may doubt the same tokens for ever.
     """
 
     count: int
