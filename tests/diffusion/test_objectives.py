@@ -213,3 +213,18 @@ def test_stages_that_do_not_fill_the_training_are_refused() -> None:
 def test_an_unknown_weighting_is_refused() -> None:
     with pytest.raises(ValueError, match="choose nelbo or none"):
         MaskedDiffusion(weighting="elbo")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("objective", "declared"),
+    [
+        (MaskedDiffusion(), (True, False, None)),
+        (NextToken(), (False, False, None)),
+        (Quality(MaskedDiffusion()), (True, True, None)),
+        (Quality(NextToken()), (False, True, None)),
+        (Staged([(0.5, MaskedDiffusion()), (0.5, Quality(MaskedDiffusion()))]), (True, True, None)),
+    ],
+    ids=["masked", "next token", "quality", "quality of next token", "staged"],
+)
+def test_what_an_objective_teaches_is_declared(objective: Objective, declared: tuple[bool, bool, None]) -> None:
+    assert (objective.blanks, objective.judges, objective.noise) == declared
