@@ -4,9 +4,10 @@ import dataclasses
 
 import pytest
 import torch
+from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from dlmreason.canvas import join
+from dlmreason.canvas import Ask, Reading, join
 from dlmreason.diffusion.corruption import Uniform
 from dlmreason.networks.denoiser import Denoise
 from dlmreason.networks.transformer import Shape, Transformer
@@ -96,6 +97,23 @@ def test_a_row_is_byte_equal_alone_in_company_and_at_any_place(name: str) -> Non
     for alone in (0, 4):
         number = int(rows.id[alone])
         assert run(policy, pick(rows, [alone]), rungs) == {number: whole[number]}
+
+
+@pytest.mark.parametrize("count", [1, WIDTH - 1, WIDTH, WIDTH + 1, 2 * WIDTH])
+def test_the_network_is_always_called_at_the_same_width(count: int) -> None:
+    """Float sums depend on it, though not on every processor: the bytes above may be equal by luck."""
+    inner, widths = real_network(), set[int]()
+
+    class Watched:
+        mask_id, uses_level, first_carry = inner.mask_id, False, inner.first_carry
+
+        def __call__(self, ask: Ask, features: Tensor) -> Reading:
+            widths.add(len(ask.tokens))
+            return inner(ask, features)
+
+    sampler = Sampler(POLICIES["confidence"], Watched(), (13,), seed=2, width=WIDTH, chunk=4)
+    assert len(list(sampler.run(pick(some_rows(2 * WIDTH), list(range(count)))))) == count
+    assert widths == {WIDTH}
 
 
 @pytest.mark.parametrize("name", POLICIES)
