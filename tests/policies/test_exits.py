@@ -172,3 +172,8 @@ def test_settings_that_mean_nothing_are_refused(make: Any, says: str) -> None:
         make()
     assert KeepBest(Judged(Prophet(Ordered(confidence, 1)), mean_log_max)).anytime
     assert not FixedPoint(Ordered(confidence)).anytime and Prophet(Ordered(confidence, 1)).anytime
+
+
+def test_left_alone_they_are_as_published() -> None:
+    assert FixedPoint(Waits()) == FixedPoint(Waits(), 1, 0.005)
+    assert Prophet(Waits()) == Prophet(Waits(), (7.5, 5.0, 2.5))

@@ -287,6 +287,9 @@ def test_a_trace_retells_the_run() -> None:
                 answer[position] = token
         assert canvas == ends[number].tokens[0].tolist()
         assert answer == ends[number].answer[0].tolist()
+        scores = [frame["score"] for frame in trace.frames]
+        # Nobody judges a canvas with blanks, and what is no number cannot be written down.
+        assert scores[0] is None and isinstance(scores[-1], float) and -torch.inf not in scores
 
 
 @pytest.mark.parametrize(
