@@ -450,6 +450,21 @@ def test_quality_draws_what_it_drew(
         assert other.total.item() != loss.total.item()
 
 
+def test_the_ends_of_every_range_are_in_it() -> None:
+    for full, lowest, slope in ((0, 0.0, 1.0), (1, 1.0, 0.0), (0.5, 0.0, 0.1)):
+        assert OwnErrors(full, lowest, slope).guesses
+    for full, lowest, slope in (
+        (-0.1, 0.1, 0.1),
+        (1.1, 0.1, 0.1),
+        (1, -0.1, 0.5),
+        (1, 0.5, -0.1),
+        (1, 0, 0),
+        (1, 1, 0.1),
+    ):
+        with pytest.raises(ValueError, match=r"quality\.(full|lowest)="):
+            OwnErrors(full, lowest, slope)
+
+
 def test_what_is_no_target_is_refused() -> None:
     with pytest.raises(ValueError, match=r"target\.fill=0 .*give 1 or more, or null for all"):
         Filled(0)

@@ -62,6 +62,13 @@ def test_draw_follows_the_probabilities_and_never_takes_an_impossible_token() ->
     assert stats.chisquare(counts[[1, 3, 4]].numpy(), np.array([0.5, 0.3, 0.2]) * 36_000).pvalue > 1e-4
 
 
+def test_a_draw_does_not_care_how_many_places_there_are() -> None:
+    probs = torch.tensor([0.1, 0.1, 0.1, 0.7], dtype=torch.float64).log()
+    one = counter().draw(probs.expand(4000, 1, 4), "token")
+    assert torch.equal(one, counter().draw(probs.expand(4000, 9, 4), "token")[:, :1])
+    assert stats.binomtest(int((one == 3).sum()), 4000, 0.7).pvalue > 1e-4
+
+
 def test_rank_follows_plackett_luce_and_puts_the_impossible_last() -> None:
     score = torch.tensor([0.0, float(np.log(3)), -torch.inf]).expand(4000, 3)
     places = counter().rank(score, "doubt")
