@@ -81,6 +81,8 @@ function showTip(text, x, y) {
 }
 const hideTip = () => { tip.hidden = true; };
 
+const NAME = 16; // pixels from one name of a curve to the next
+
 // Charts that stand nowhere yet. fitAll draws them once they do: a frame may be long in coming, on a busy machine or in
 // a window that is not shown.
 const unfitted = [];
@@ -98,7 +100,10 @@ function chart(root, spec) {
     const series = current.series.filter((each) => each.points.length);
     const names = current.names && width > 640;
     const edge = { left: 46, right: names ? 10 + 7.4 * Math.max(0, ...series.map((each) => each.name.length)) : 12, top: 10, bottom: 40 };
-    const height = current.height, inner = { width: width - edge.left - edge.right, height: height - edge.top - edge.bottom };
+    // Names need room: where there are too many, the dashed have none, and the chart grows with the others.
+    const all = edge.top + edge.bottom + NAME * series.length;
+    const named = !names ? [] : all > current.height ? series.filter((each) => !each.dashed) : series;
+    const height = Math.max(current.height, edge.top + edge.bottom + NAME * named.length), inner = { width: width - edge.left - edge.right, height: height - edge.top - edge.bottom };
     const xs = series.flatMap((each) => each.points.map((point) => point.x));
     const low = xs.length ? Math.min(...xs) : 1, high = Math.max(low * 2, ...xs);
     const X = (value) => edge.left + 8 + (inner.width - 16) * Math.log(value / low) / Math.log(high / low);
@@ -130,10 +135,10 @@ function chart(root, spec) {
         spots.push({ row, column, x: X(point.x), y: Y(point.y), text: point.text, point, colour });
       });
     });
-    if (names) {
-      const ends = series.map((each) => each.points[each.points.length - 1]);
-      const heights = apart(ends.map((end) => Y(end.y)), 16, edge.top + 4, edge.top + inner.height);
-      series.forEach((each, i) => {
+    if (named.length) {
+      const ends = named.map((each) => each.points[each.points.length - 1]);
+      const heights = apart(ends.map((end) => Y(end.y)), NAME, edge.top + 4, edge.top + inner.height);
+      named.forEach((each, i) => {
         const colour = `var(--a${each.colour % COLOURS})`, x = edge.left + inner.width;
         canvas.append(svg("path", { d: `M${X(ends[i].x) + 8} ${Y(ends[i].y)}L${x + 2} ${heights[i]}`, stroke: colour, "stroke-opacity": 0.3, fill: "none" }));
         const text = svg("text", { class: "label", x: x + 6, y: heights[i] + 4 }, each.name);
