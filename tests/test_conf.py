@@ -3,8 +3,6 @@
 A group without a builder here fails the first test, and a file that its target does not take fails its own.
 """
 
-import importlib
-import inspect
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -184,16 +182,6 @@ def test_every_policy_is_compared() -> None:
     names = [arm["policy"]["name"] for arm in settings["arms"].values()]
     assert set(names) == set(TREE.options("policy")) - {"bd3"}
     assert {arm["model"] for arm in settings["arms"].values()} == set(settings["models"])
-
-
-def test_a_policy_is_by_default_what_its_file_says() -> None:
-    """`load(path).solve(puzzle)` and `make solve` are one policy."""
-    for option in TREE.options("policy"):
-        config = read(f"policy/{option}")
-        module, _, name = config["_target_"].rpartition(".")
-        parameters = inspect.signature(getattr(importlib.import_module(module), name)).parameters
-        defaults = {key: each.default for key, each in parameters.items() if each.default is not each.empty}
-        assert {key: value for key, value in config.items() if key in defaults}.items() <= defaults.items(), option
 
 
 def targets(content: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

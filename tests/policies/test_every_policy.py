@@ -5,10 +5,13 @@ A policy is a file of conf/policy: one more file is held to the laws as it comes
 """
 
 import functools
+import importlib
+import inspect
 from typing import Any
 
 import pytest
 import torch
+import yaml
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
@@ -198,3 +201,16 @@ def test_what_plans_for_its_total_asks_for_chances_within_0_and_1(name: str, tot
     if total <= 6:
         assert bool((state.index >= total).all())
         assert not bool(((state.answers == MASK) & given.editable[:, None]).any())
+
+
+# What is said when nothing is
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_policy_is_by_default_what_its_file_says(name: str) -> None:
+    """`load(path).solve(puzzle)` and `make solve` are one policy."""
+    config = yaml.safe_load((launch.conf_folder() / "policy" / f"{name}.yaml").read_text())
+    module, _, maker = config["_target_"].rpartition(".")
+    parameters = inspect.signature(getattr(importlib.import_module(module), maker)).parameters
+    defaults = {key: each.default for key, each in parameters.items() if each.default is not each.empty}
+    assert {key: value for key, value in config.items() if key in defaults}.items() <= defaults.items()
