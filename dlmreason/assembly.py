@@ -180,6 +180,14 @@ def _model(
             f"models.{name}.objective: teaches blocks of {block} positions, and models.{name}.kind={kind} writes one "
             "token after another: choose kind=diffusion, or objective next_token"
         )
+    # An objective of one's own that declares nothing is trusted with either kind.
+    noised = [getattr(objective, "blanks", diffusion), getattr(objective, "noise", None)]
+    if any(noised) != diffusion:
+        teaches = "to restore noised texts" if any(noised) else "the next token alone"
+        fits = "kind=diffusion, or objective next_token" if any(noised) else "kind=autoregressive, or objective masked"
+        raise launch.BadInput(
+            f"models.{name}.objective: teaches {teaches}, and models.{name}.kind={kind}: choose {fits}"
+        )
     # What both arms share is sized alike; the canvas and the chain differ in length, and so in a position table.
     shape = launch.instantiate(
         {"_target_": "dlmreason.networks.transformer.Shape", **settings["network"]},

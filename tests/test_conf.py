@@ -254,7 +254,7 @@ def test_a_network_carries_where_its_objective_teaches_it_to() -> None:
         *SMALL,
     )
     assert not build_models(never)["diffusion"].shape.carry
-    with pytest.raises(launch.BadInput, match="a causal network makes one pass"):
+    with pytest.raises(launch.BadInput, match="teaches to restore noised texts"):
         build_models(composed("experiment=demo", "objective@models.answer.objective=self_conditioned", *SMALL))
 
 

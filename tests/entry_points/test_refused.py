@@ -52,6 +52,21 @@ GOOD = "1.34341.2.4343.1,1234341221434321\n", "12.434122143432.,1234341221434321
         ),
         (
             "experiment",
+            (*TINY, "objective@models.answer.objective=masked"),
+            ["models.answer.objective", "noised texts", "kind=autoregressive", "objective next_token"],
+        ),
+        (
+            "experiment",
+            (*TINY, "objective@models.answer.objective=udlm_judged"),
+            ["models.answer.objective", "noised texts", "kind=autoregressive"],
+        ),
+        (
+            "experiment",
+            (*TINY, "objective@models.diffusion.objective=next_token"),
+            ["models.diffusion.objective", "next token alone", "kind=diffusion", "objective masked"],
+        ),
+        (
+            "experiment",
             (*TINY, "objective@models.diffusion.objective=block_diffusion", "models.diffusion.objective.block=0"),
             ["models.diffusion.objective", "objective.block=0", "1 or more"],
         ),
