@@ -3,11 +3,13 @@
 import pytest
 import torch
 
+from dlmreason.canvas import Canvas, Move, Reading
 from dlmreason.diffusion.schedules import Linear
 from dlmreason.policies.facts import facts_of
 from dlmreason.policies.nucleus import Nucleus, nucleus
 from dlmreason.policies.ordered import Ordered
 from dlmreason.policies.posterior import Posterior, cap
+from dlmreason.policies.respond import opening
 from dlmreason.policies.scores import confidence
 from tests.policies.hand import MASK, Scripted, canvas, clock, reading
 from tests.policies.walk import digest, same_moves
@@ -42,6 +44,31 @@ def test_what_is_drawn_is_the_nucleus_normalised_again() -> None:
     assert noise.chances[0, 0].tolist() == pytest.approx([0.625, 0.375, 0.0], abs=1e-15)
     assert noise.chances[0, 1].tolist() == pytest.approx([0.0, 1.0, 0.0], abs=1e-15)
     assert move.tokens.tolist() == [[0, 1, 2]]
+
+
+class Reader:
+    """An inner policy of which only what it reads is of interest."""
+
+    anytime = True
+
+    def init(self, *given: object) -> Move:
+        raise AssertionError("nobody begins here")
+
+    def __call__(self, canvas: Canvas, reading: Reading, *given: object) -> Move:
+        self.read = reading
+        return opening(canvas)
+
+
+def test_with_all_the_mass_the_reading_is_handed_on_as_it_is() -> None:
+    now, inner = canvas([[MASK, 1]]), Reader()
+    says = reading(now, [[0.6, 0.4, 1e-14], [0.3, 0.3, 0.4]])
+    Nucleus(inner, 1.0)(now, says, clock(0), (), Scripted())
+    assert inner.read is says
+    Nucleus(inner, 0.5)(now, says, clock(0), (), Scripted())
+    assert inner.read.logits.exp()[0].tolist() == [
+        [pytest.approx(0.6), 0, 0],
+        [pytest.approx(0.3), 0, pytest.approx(0.4)],
+    ]
 
 
 @pytest.mark.parametrize("inner", [cap(Linear(), 0.1), Posterior(Linear())], ids=["cap", "ancestral"])

@@ -15,6 +15,7 @@ from dlmreason.policies import presets, published
 from dlmreason.policies.facts import check_sound, facts_of
 from dlmreason.policies.ordered import Ordered
 from dlmreason.policies.reflecting import Reflecting
+from dlmreason.policies.respond import log_probs
 from dlmreason.policies.scores import confidence
 from tests.policies.hand import MASK, Scripted, canvas, clock, named, reading
 from tests.policies.laws import answer_law
@@ -148,3 +149,12 @@ def test_what_it_declares_and_whom_it_is_refused() -> None:
         published.reflecting(order="luck")
     with pytest.raises(ValueError, match="count=0"):
         published.reflecting(count=0)
+
+
+@pytest.mark.parametrize("length", [1, 2, MASK, MASK + 4])
+def test_the_mask_is_no_prediction_whatever_the_length(length: int) -> None:
+    now = canvas([[MASK] * length])
+    said = torch.tensor([0.0, 1.0, 0.0, 9.0]).expand(1, length, 4)
+    of = Reading(Ask(now.tokens, torch.zeros(1, dtype=torch.float64), ()), said, None, ())
+    with_it, without = log_probs(now, of), log_probs(now, of._replace(logits=said[..., :MASK]))
+    assert (with_it[..., MASK] == -torch.inf).all() and torch.equal(with_it[..., :MASK], without)
