@@ -27,14 +27,14 @@ demo: .venv/.stamp  ## the project's question on a small task, end to end: 7 to 
 test: say-test check  ## checks and fast tests: 6 minutes on 2 cores, no download; ARGS go to pytest
 	@$(RUN) -m pytest -m 'not slow and not gpu and not bench' -n $(WORKERS) -q $(ARGS)
 
-test-all: say-test-all check  ## checks and all tests: 30 minutes on 2 cores
+test-all: say-test-all check  ## checks and all tests: an hour on 2 cores
 	@$(RUN) -m pytest -m 'not bench' -n $(WORKERS) -q --timeout 3000 $(ARGS)
 
 say-test:
 	@echo 'test: checks and fast tests; 6 minutes on 2 cores, at most 10, no download'
 
 say-test-all:
-	@echo 'test-all: checks and all tests; 30 minutes on 2 cores, no download'
+	@echo 'test-all: checks and all tests; an hour on 2 cores, no download'
 
 check: .venv/.stamp  ## lint, format, types, import contracts: 1 minute the first time, then seconds
 	@$(BIN)/python -m ruff check --quiet .
