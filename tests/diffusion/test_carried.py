@@ -241,3 +241,7 @@ def test_a_network_without_a_carry_is_refused_before_it_is_called() -> None:
         SelfConditioned(MaskedDiffusion())(network, DATA, generator())
     assert network.read == []
     SelfConditioned(MaskedDiffusion(), 0.0)(network, DATA, generator())
+
+
+def test_left_alone_half_the_rows_read_the_carry_of_one_pass() -> None:
+    assert self_conditioned(MaskedDiffusion()) == SelfConditioned(MaskedDiffusion(), 0.5, 1)
