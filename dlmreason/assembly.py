@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import yaml
@@ -18,8 +18,7 @@ import yaml
 from dlmreason import launch
 from dlmreason.canvas import Policy
 from dlmreason.compute.flops import pass_flops, training_flops
-from dlmreason.diffusion.leave_one_out import Logits
-from dlmreason.diffusion.objectives import Objective, Staged, emits_mask
+from dlmreason.diffusion.objectives import Objective, Staged, Taught, taught_by
 from dlmreason.evaluation.attempt import canvas_length
 from dlmreason.evaluation.autoregressive import AutoregressiveArm
 from dlmreason.evaluation.diffusion import DiffusionArm
@@ -51,46 +50,18 @@ class Model:
     key: str  # equal for equal trainings
 
     @property
-    def taught(self) -> "Taught":
-        return taught_by(self.objective, self.shape.quality)
+    def taught(self) -> Taught:
+        return taught_with(self.objective, self.shape.quality)
 
     def flops(self, updates: int | None = None) -> float:
         """FLOPs of the training, the objective's own forwards included."""
         return _training_flops(self.shape, self.objective, self.length, self.trainer, updates or self.updates)
 
 
-class Taught(NamedTuple):
-    """What a network was trained to do that a policy may need."""
-
-    quality: bool  # to say which tokens are right
-    masks: bool  # to read canvases with positions that wait to be written
-    block: int = 0  # to write blocks of so many positions, each when all before it is written; 0: in any order
-    carry: bool = False  # to read what it had in mind a pass before
-    emits_mask: bool = False  # to say the mask of tokens that are wrong; older checkpoints were not
-    # To read canvases with random tokens, and what its logits are there; None: it saw none, or is older than the word.
-    noise: Logits | None = None
-
-
-def taught_by(objective: Objective | Staged, head: bool) -> Taught:
-    """head: the network has a quality head. An objective of one's own that says nothing is taken at its best, but for
-    the carry: a network takes one where its objective says that it trains one, so that none is ever read untrained."""
-    judges, blanks = getattr(objective, "judges", True), getattr(objective, "blanks", True)
-    carries = getattr(objective, "carries", False)
-    noise: Logits | None = getattr(objective, "noise", "leave_one_out")
-    return Taught(head and judges, blanks, _block(objective), carries, emits_mask(objective), noise)
-
-
-def _block(objective: Objective | Staged) -> int:
-    """Positions of the blocks that an objective teaches, 0 where it knows none. Raises: ValueError for stages that
-    differ."""
-    stages = [stage for _, stage in objective.stages] if isinstance(objective, Staged) else [objective]
-    blocks = sorted({int(getattr(stage, "block", 0)) for stage in stages})
-    if len(blocks) > 1:
-        raise ValueError(
-            f"its stages teach blocks of {' and '.join(map(str, blocks))} positions, 0 being none, and a network reads "
-            "one kind: give all stages one block, or train block_diffusion alone"
-        )
-    return blocks[0]
+def taught_with(objective: Objective | Staged, head: bool) -> Taught:
+    """head: the network has a quality head."""
+    taught = taught_by(objective)
+    return taught._replace(quality=head and taught.quality)
 
 
 def digest(*parts: Any) -> str:
@@ -172,19 +143,17 @@ def _model(
     with launch.refused(f"models.{name}.thought", ValueError):
         length = task.length(in_place=in_place, thought=thought)
     objective = launch.instantiate(given["objective"], f"models.{name}.objective", settings["trusted"])
-    with launch.refused(f"models.{name}.objective", ValueError):
-        taught = taught_by(objective, given["quality"])
-    block = taught.block
-    if block and not diffusion:
+    taught = taught_with(objective, given["quality"])
+    if taught.block and not diffusion:
         raise launch.BadInput(
-            f"models.{name}.objective: teaches blocks of {block} positions, and models.{name}.kind={kind} writes one "
-            "token after another: choose kind=diffusion, or objective next_token"
+            f"models.{name}.objective: teaches blocks of {taught.block} positions, and models.{name}.kind={kind} "
+            "writes one token after another: choose kind=diffusion, or objective next_token"
         )
     # An objective of one's own that declares nothing is trusted with either kind.
-    noised = [getattr(objective, "blanks", diffusion), getattr(objective, "noise", None)]
-    if any(noised) != diffusion:
-        teaches = "to restore noised texts" if any(noised) else "the next token alone"
-        fits = "kind=diffusion, or objective next_token" if any(noised) else "kind=autoregressive, or objective masked"
+    noised = bool(taught.masks or taught.noise) if hasattr(objective, "teaches") else diffusion
+    if noised != diffusion:
+        teaches = "to restore noised texts" if noised else "the next token alone"
+        fits = "kind=diffusion, or objective next_token" if noised else "kind=autoregressive, or objective masked"
         raise launch.BadInput(
             f"models.{name}.objective: teaches {teaches}, and models.{name}.kind={kind}: choose {fits}"
         )
@@ -196,8 +165,8 @@ def _model(
         vocabulary_size=vocabulary.size,
         length=length,
         feature_sizes=tuple(task.feature_sizes),
-        attention="block_causal" if block else "bidirectional" if diffusion else "causal",
-        block=block,
+        attention="block_causal" if taught.block else "bidirectional" if diffusion else "causal",
+        block=taught.block,
         quality=given["quality"],
         carry=taught.carry,
         **({"outputs": vocabulary.size} if taught.emits_mask else {}),
@@ -287,9 +256,7 @@ def _taught(model: Mapping[str, Any], key: str, trusted: Sequence[str]) -> Taugh
     """What a model of the settings is taught: as its checkpoint says, or its objective."""
     if "taught" in model:
         return Taught(**model["taught"])
-    objective = launch.instantiate(model["objective"], key, trusted)
-    with launch.refused(key, ValueError):
-        return taught_by(objective, model["quality"])
+    return taught_with(launch.instantiate(model["objective"], key, trusted), model["quality"])
 
 
 def policy_of(given: Mapping[str, Any], key: str, trusted: Sequence[str], taught: Taught) -> Policy:

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from dlmreason.diffusion.corruption import Absorbing, corrupt
-from dlmreason.diffusion.objectives import Batch, Forwards, Loss, Network, Said, token_nats
+from dlmreason.diffusion.objectives import Batch, Forwards, Loss, Network, Said, Taught, token_nats
 from dlmreason.diffusion.schedules import Linear, LowDiscrepancy, Schedule, Times
 from dlmreason.diffusion.weightings import NELBO, PLAIN, Weighting
 
@@ -66,16 +66,8 @@ class BlockDiffusion:
             raise ValueError(f"objective.weighting={self.weighting!r} is unknown: choose nelbo or none, or a Weighting")
 
     @property
-    def blanks(self) -> bool:
-        return True
-
-    @property
-    def noise(self) -> None:
-        return None
-
-    @property
-    def judges(self) -> bool:
-        return False
+    def teaches(self) -> Taught:
+        return Taught(masks=True, block=self.block)
 
     @property
     def forwards(self) -> Forwards:

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from dlmreason.diffusion.corruption import coins
-from dlmreason.diffusion.leave_one_out import Logits
-from dlmreason.diffusion.objectives import Batch, Forwards, Loss, Network, Objective, Said, Staged
+from dlmreason.diffusion.objectives import Batch, Forwards, Loss, Network, Objective, Said, Staged, Taught, taught_by
 
 
 class Thought(Said, Protocol):
@@ -60,7 +59,7 @@ class SelfConditioned:
     def __post_init__(self) -> None:
         if isinstance(self.inner, Staged):
             raise ValueError("SelfConditioned.inner has stages: use self_conditioned, which goes into each of them")
-        if getattr(self.inner, "carries", False):
+        if taught_by(self.inner).carry:
             raise ValueError(f"SelfConditioned.inner={self.inner!r} has its carry already: leave one of the two out")
         if not 0 <= self.chance < 1:
             raise ValueError(
@@ -71,30 +70,18 @@ class SelfConditioned:
             raise ValueError(f"objective.depth={self.depth} is how many passes make the carry: give 1 or more")
 
     @property
-    def blanks(self) -> bool:
-        return self.inner.blanks
-
-    @property
-    def noise(self) -> Logits | None:
-        return self.inner.noise
-
-    @property
-    def judges(self) -> bool:
-        return self.inner.judges
-
-    @property
-    def carries(self) -> bool:
-        return self.chance > 0
+    def teaches(self) -> Taught:
+        return taught_by(self.inner)._replace(carry=self.chance > 0)
 
     @property
     def forwards(self) -> Forwards:
         trained, untrained = self.inner.forwards
-        earlier = self.depth * (trained + untrained) if self.carries else 0
+        earlier = self.depth * (trained + untrained) if self.teaches.carry else 0
         return Forwards(trained, untrained + earlier)
 
     def __call__(self, network: Network, batch: Batch, generator: torch.Generator) -> Loss:
         """Raises: ValueError for a network that takes no carry, before it is called."""
-        if not self.carries:
+        if not self.teaches.carry:
             return self.inner(network, batch, generator)
         if not getattr(network, "carries", False):
             raise ValueError(

@@ -21,6 +21,8 @@ from dlmreason.diffusion.objectives import (
     Network,
     Said,
     Staged,
+    Taught,
+    taught_by,
     token_nats,
 )
 from dlmreason.diffusion.quality import later
@@ -69,16 +71,8 @@ class Corrector:
             )
 
     @property
-    def blanks(self) -> bool:
-        return self.inner.blanks
-
-    @property
-    def noise(self) -> None:
-        return None
-
-    @property
-    def judges(self) -> bool:
-        return False
+    def teaches(self) -> Taught:
+        return taught_by(self.inner)
 
     @property
     def forwards(self) -> Forwards:

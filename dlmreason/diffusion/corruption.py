@@ -117,6 +117,12 @@ class Hybrid:
         return self.peak_uniform / (1 - self.peak_uniform) * (4 * t * (1 - t)) ** (self.gamma / 2)
 
 
+def kinds(corruption: Corruption) -> tuple[bool, bool]:
+    """Whether its canvases hold masks, and whether random tokens: each that is there at t = 1/2."""
+    _, mask, uniform = corruption.shares(torch.full((1,), 0.5, dtype=torch.float64))
+    return bool(mask > 0), bool(uniform > 0)
+
+
 def corrupt(tokens: Tensor, editable: Tensor, shares: Shares, mask_id: int, generator: torch.Generator) -> Tensor:
     """The tokens [B, L] with noise at editable positions, each by itself; one uniform number a position, by inversion.
 

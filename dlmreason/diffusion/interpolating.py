@@ -11,9 +11,9 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from dlmreason.diffusion.corruption import Corruption, Hybrid, Rates, Shares, corrupt
+from dlmreason.diffusion.corruption import Corruption, Hybrid, Rates, Shares, corrupt, kinds
 from dlmreason.diffusion.leave_one_out import Logits, leave_one_out
-from dlmreason.diffusion.objectives import Batch, Forwards, Loss, Network
+from dlmreason.diffusion.objectives import Batch, Forwards, Loss, Network, Taught
 from dlmreason.diffusion.schedules import Below, LowDiscrepancy, Times
 from dlmreason.diffusion.weightings import Noised, NoiseWeight, count
 
@@ -54,24 +54,14 @@ class InterpolatingDiffusion:
             )
 
     @property
-    def blanks(self) -> bool:
-        """Whether its network reads canvases with masks; under uniform noise alone it never sees one."""
-        middle = torch.full((1,), 0.5, dtype=torch.float64)
-        return bool(self.corruption.shares(middle).mask > 0)
-
-    @property
-    def noise(self) -> Logits | None:
-        middle = torch.full((1,), 0.5, dtype=torch.float64)
-        return self.logits if bool(self.corruption.shares(middle).uniform > 0) else None
-
-    @property
-    def judges(self) -> bool:
-        return False
+    def teaches(self) -> Taught:
+        masks, tokens = kinds(self.corruption)
+        return Taught(masks=masks, noise=self.logits if tokens else None)
 
     @property
     def can_guess(self) -> bool:
         """False of a posterior under noise without masks; see `guess`."""
-        return self.blanks or self.logits == "leave_one_out"
+        return self.teaches.masks or self.logits == "leave_one_out"
 
     @property
     def forwards(self) -> Forwards:
@@ -133,7 +123,7 @@ class InterpolatingDiffusion:
                 "everywhere, so that the network cannot be asked what it would write: choose logits=leave_one_out"
             )
         drawn = torch.randint(batch.mask_id, hidden.shape, generator=generator, device=hidden.device)
-        hides = torch.full_like(drawn, batch.mask_id) if self.blanks else drawn
+        hides = torch.full_like(drawn, batch.mask_id) if self.teaches.masks else drawn
         return network(torch.where(hidden, hides, batch.tokens), batch.features).logits
 
 

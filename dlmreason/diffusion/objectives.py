@@ -77,23 +77,22 @@ class Forwards(NamedTuple):
         return 3 * self.trained + self.untrained
 
 
+class Taught(NamedTuple):
+    """What a network was trained to do that a policy may need, or that its shape has to make room for."""
+
+    quality: bool = False  # to say which tokens are right
+    masks: bool = False  # to read canvases with positions that wait to be written
+    block: int = 0  # to write blocks of so many positions, each when all before it is written; 0: in any order
+    carry: bool = False  # to read what it had in mind a pass before
+    emits_mask: bool = False  # to say the mask of tokens that are wrong, as one more output
+    noise: Logits | None = None  # to read canvases with random tokens, and what its logits are there
+
+
 class Objective(Protocol):
     """A loss over any network."""
 
     @property
-    def blanks(self) -> bool:
-        """Whether its network reads canvases with positions that are not written yet."""
-        ...
-
-    @property
-    def noise(self) -> Logits | None:
-        """What its network says at a random token; None where its canvases have none."""
-        ...
-
-    @property
-    def judges(self) -> bool:
-        """Whether it trains the quality head."""
-        ...
+    def teaches(self) -> Taught: ...
 
     @property
     def forwards(self) -> Forwards: ...
@@ -151,16 +150,8 @@ class MaskedDiffusion:
             raise ValueError(f"objective.weighting={self.weighting!r} is unknown: choose nelbo or none, or a Weighting")
 
     @property
-    def blanks(self) -> bool:
-        return True
-
-    @property
-    def noise(self) -> None:
-        return None
-
-    @property
-    def judges(self) -> bool:
-        return False
+    def teaches(self) -> Taught:
+        return Taught(masks=True)
 
     @property
     def forwards(self) -> Forwards:
@@ -210,16 +201,8 @@ class NextToken:
     """
 
     @property
-    def blanks(self) -> bool:
-        return False
-
-    @property
-    def noise(self) -> None:
-        return None
-
-    @property
-    def judges(self) -> bool:
-        return False
+    def teaches(self) -> Taught:
+        return Taught()
 
     @property
     def forwards(self) -> Forwards:
@@ -251,7 +234,14 @@ class Staged:
                 f"objective.stages has the shares {shares}; each must be above 0 and together they must make 1: "
                 "lower one and raise another"
             )
-        carries = [getattr(objective, "carries", False) for _, objective in stages]
+        taught = [taught_by(objective) for _, objective in stages]
+        blocks = sorted({each.block for each in taught})
+        if len(blocks) > 1:
+            raise ValueError(
+                f"its stages teach blocks of {' and '.join(map(str, blocks))} positions, 0 being none, and a network "
+                "reads one kind: give all stages one block, or train block_diffusion alone"
+            )
+        carries = [each.carry for each in taught]
         if carries != sorted(carries):
             raise ValueError(
                 "objective.stages has a stage without a carry after one with: the network would be called with a carry "
@@ -260,29 +250,11 @@ class Staged:
         object.__setattr__(self, "stages", stages)
 
     @property
-    def blanks(self) -> bool:
-        """Whether the network reads unwritten positions in the end."""
-        return self.stages[-1][1].blanks
-
-    @property
-    def noise(self) -> Logits | None:
-        """What the network says at a random token in the end."""
-        return self.stages[-1][1].noise
-
-    @property
-    def judges(self) -> bool:
-        """Whether the quality head is trained at any time."""
-        return any(objective.judges for _, objective in self.stages)
-
-    @property
-    def carries(self) -> bool:
-        """Whether the network reads a carry in the end."""
-        return getattr(self.stages[-1][1], "carries", False)
-
-    @property
-    def emits_mask(self) -> bool:
-        """Whether the network needs the mask among its outputs at any time."""
-        return any(emits_mask(objective) for _, objective in self.stages)
+    def teaches(self) -> Taught:
+        """What the last stage does; a head or an output that any stage trains is there, and stays."""
+        taught = [taught_by(objective) for _, objective in self.stages]
+        quality, emits_mask = any(each.quality for each in taught), any(each.emits_mask for each in taught)
+        return taught[-1]._replace(quality=quality, emits_mask=emits_mask)
 
     def at(self, update: int, updates: int) -> Objective:
         """The objective of update `update` (0 is the first) of `updates`."""
@@ -313,9 +285,14 @@ def can_guess(objective: Objective) -> bool:
     return hasattr(objective, "guess") and getattr(objective, "can_guess", True)
 
 
-def emits_mask(objective: "Objective | Staged") -> bool:
-    """Whether it trains the network to say the mask, as one more output; an objective that says nothing does not."""
-    return getattr(objective, "emits_mask", False)
+ANYTHING = Taught(quality=True, masks=True, noise="leave_one_out")
+
+
+def taught_by(objective: "Objective | Staged") -> Taught:
+    """What an objective teaches. One of your own that says nothing is taken at its best, but for what a network is
+    shaped by: blocks, a carry and the mask as an output are there where they are declared, so that none is ever read
+    untrained."""
+    return getattr(objective, "teaches", ANYTHING)
 
 
 def token_nats(logits: Tensor, targets: Tensor, where: Tensor) -> Tensor:

@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, logsigmoid
 
-from dlmreason.diffusion.leave_one_out import Logits
 from dlmreason.diffusion.objectives import (
     Batch,
     Forwards,
@@ -22,8 +21,9 @@ from dlmreason.diffusion.objectives import (
     Network,
     Objective,
     Staged,
+    Taught,
     can_guess,
-    emits_mask,
+    taught_by,
 )
 from dlmreason.diffusion.targets import OwnErrors, Question, Target
 from dlmreason.diffusion.weightings import PLAIN, Weighting, count
@@ -48,7 +48,7 @@ class Judging:
     weighting: Weighting = PLAIN
 
     def __post_init__(self) -> None:
-        if getattr(self.inner, "carries", False):
+        if taught_by(self.inner).carry:
             raise ValueError(
                 f"quality.inner={self.inner!r} reads a carry, which the quality head would not be shown: put "
                 "SelfConditioned around the whole objective"
@@ -59,7 +59,7 @@ class Judging:
                 "MaskedDiffusion or NextToken, or of InterpolatingDiffusion one with logits=leave_one_out or with "
                 "masks, or train no quality"
             )
-        if self.target.blanks and not self.inner.blanks:
+        if self.target.blanks and not taught_by(self.inner).masks:
             raise ValueError(
                 f"quality.target={self.target!r} shows masks, and the network of {self.inner!r} knows none: choose a "
                 "target without, such as OwnErrors, or an inner objective with, such as MaskedDiffusion"
@@ -70,20 +70,8 @@ class Judging:
             )
 
     @property
-    def blanks(self) -> bool:
-        return self.inner.blanks
-
-    @property
-    def noise(self) -> Logits | None:
-        return self.inner.noise
-
-    @property
-    def judges(self) -> bool:
-        return True
-
-    @property
-    def emits_mask(self) -> bool:
-        return emits_mask(self.inner)
+    def teaches(self) -> Taught:
+        return taught_by(self.inner)._replace(quality=True)
 
     @property
     def forwards(self) -> Forwards:
@@ -144,20 +132,8 @@ class Quality:
         return Judging(self.inner, OwnErrors(self.full, self.lowest, self.slope), self.weight)
 
     @property
-    def blanks(self) -> bool:
-        return self.inner.blanks
-
-    @property
-    def noise(self) -> Logits | None:
-        return self.inner.noise
-
-    @property
-    def judges(self) -> bool:
-        return True
-
-    @property
-    def emits_mask(self) -> bool:
-        return emits_mask(self.inner)
+    def teaches(self) -> Taught:
+        return self.judging.teaches
 
     @property
     def forwards(self) -> Forwards:

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dlmreason.diffusion.corruption import Absorbing, coins, corrupt
-from dlmreason.diffusion.objectives import Batch, Forwards, Loss, MaskedDiffusion, Network, Staged, token_nats
+from dlmreason.diffusion.objectives import Batch, Forwards, Loss, MaskedDiffusion, Network, Staged, Taught, token_nats
 from dlmreason.diffusion.quality import later
 from dlmreason.diffusion.schedules import Linear, LowDiscrepancy, Schedule, Times
 from dlmreason.diffusion.targets import draw
@@ -48,20 +48,8 @@ class Reflective:
             raise ValueError(f"objective.top={self.top} is how many likely wrong tokens there are: give 1 or more")
 
     @property
-    def blanks(self) -> bool:
-        return True
-
-    @property
-    def noise(self) -> None:
-        return None
-
-    @property
-    def judges(self) -> bool:
-        return False
-
-    @property
-    def emits_mask(self) -> bool:
-        return True
+    def teaches(self) -> Taught:
+        return Taught(masks=True, emits_mask=True)
 
     @property
     def forwards(self) -> Forwards:

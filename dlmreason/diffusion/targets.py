@@ -17,8 +17,8 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
-from dlmreason.diffusion.corruption import Absorbing, Corruption, Uniform, coins, corrupt
-from dlmreason.diffusion.objectives import Batch, Guessing, Network, token_nats
+from dlmreason.diffusion.corruption import Absorbing, Corruption, Uniform, coins, corrupt, kinds
+from dlmreason.diffusion.objectives import Batch, Guessing, Network, taught_by, token_nats
 from dlmreason.diffusion.schedules import Linear, LowDiscrepancy, Schedule, Times
 
 
@@ -95,7 +95,7 @@ class OwnErrors:
     def __call__(self, inner: Guessing, network: Network, batch: Batch, generator: torch.Generator) -> Question:
         rows = batch.tokens[:, :1]
         t = torch.rand(rows.shape, generator=generator, device=rows.device, dtype=torch.float64)
-        full = coins(torch.full_like(t, self.full if inner.blanks else 1.0), rows, generator)
+        full = coins(torch.full_like(t, self.full if taught_by(inner).masks else 1.0), rows, generator)
         hidden = coins(torch.where(full, self.lowest + self.slope * t**2, t), batch.tokens, generator) & batch.judged
         written = draw(inner.guess(network, batch, hidden, generator), generator)
         share = torch.rand(rows.shape, generator=generator, device=rows.device, dtype=torch.float64)
@@ -189,8 +189,7 @@ class Corrupted:
 
     @property
     def blanks(self) -> bool:
-        middle = torch.full((1,), 0.5, dtype=torch.float64)
-        return bool(self.corruption.shares(middle).mask > 0)
+        return kinds(self.corruption)[0]
 
     @property
     def guesses(self) -> bool:

@@ -12,8 +12,7 @@ import torch
 from torch import Tensor
 
 from dlmreason.diffusion.corruption import coins
-from dlmreason.diffusion.leave_one_out import Logits
-from dlmreason.diffusion.objectives import Batch, Forwards, Hidden, Hiding, Loss, Network, Staged
+from dlmreason.diffusion.objectives import Batch, Forwards, Hidden, Hiding, Loss, Network, Staged, Taught, taught_by
 from dlmreason.diffusion.schedules import Schedule
 from dlmreason.diffusion.targets import draw
 
@@ -54,16 +53,8 @@ class ThoughtByThought:
         return self.inner.schedule
 
     @property
-    def blanks(self) -> bool:
-        return self.inner.blanks
-
-    @property
-    def noise(self) -> Logits | None:
-        return self.inner.noise
-
-    @property
-    def judges(self) -> bool:
-        return self.inner.judges
+    def teaches(self) -> Taught:
+        return taught_by(self.inner)
 
     @property
     def forwards(self) -> Forwards:
@@ -133,16 +124,8 @@ class ScheduledSampling:
         return self.inner.schedule
 
     @property
-    def blanks(self) -> bool:
-        return self.inner.blanks
-
-    @property
-    def noise(self) -> Logits | None:
-        return self.inner.noise
-
-    @property
-    def judges(self) -> bool:
-        return self.inner.judges
+    def teaches(self) -> Taught:
+        return taught_by(self.inner)
 
     @property
     def forwards(self) -> Forwards:

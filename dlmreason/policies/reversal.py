@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from dlmreason.canvas import Canvas, Clock, Memory, Move, Noise, Reading, place
-from dlmreason.diffusion.corruption import Corruption, Shares
+from dlmreason.diffusion.corruption import Corruption, Shares, kinds
 from dlmreason.diffusion.leave_one_out import Logits, leave_one_out, noise_chance, posterior_of
 from dlmreason.diffusion.reversal import noise_law, noised_law, reverse_law
 from dlmreason.policies.facts import Facts
@@ -125,8 +125,7 @@ class Reversal:
 
     @property
     def facts(self) -> Facts:
-        middle = self.corruption.shares(torch.full((1,), 0.5, dtype=torch.float64))
-        masks, noise = bool(middle.mask > 0), bool(middle.uniform > 0)
+        masks, noise = kinds(self.corruption)
         needs = ["masks"] * masks + ["noise", self.logits] * noise
         steps = (self.predictor,) if self.corrector is None else (self.predictor, self.corrector)
         drawn = tuple(stream for step in steps for stream in getattr(step, "streams", ()))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from dlmreason.diffusion.blocks import BlockDiffusion
-from dlmreason.diffusion.objectives import MaskedDiffusion, token_nats
+from dlmreason.diffusion.objectives import MaskedDiffusion, Taught, token_nats
 from dlmreason.diffusion.quality import Judging, Quality
 from dlmreason.diffusion.schedules import Antithetic, Cosine, Linear, LowDiscrepancy, Schedule
 from dlmreason.diffusion.weightings import PLAIN, Bound, Weighting
@@ -260,7 +260,7 @@ def test_one_pass_over_both_copies_is_stated() -> None:
     objective = BlockDiffusion(7)
     objective(read, batch(GOLD, 3), generator())
     assert objective.forwards == (1, 0) == (len(read.read), 0)
-    assert objective.blanks and not objective.judges
+    assert objective.teaches == Taught(masks=True, block=objective.block)
 
 
 def test_a_network_without_such_blocks_is_refused() -> None:

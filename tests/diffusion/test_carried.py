@@ -16,7 +16,7 @@ from dlmreason.compute.flops import pass_flops
 from dlmreason.diffusion.carried import SelfConditioned, self_conditioned
 from dlmreason.diffusion.correctors import Corrector
 from dlmreason.diffusion.interpolating import InterpolatingDiffusion
-from dlmreason.diffusion.objectives import Forwards, Loss, MaskedDiffusion, Objective, Staged
+from dlmreason.diffusion.objectives import Forwards, Loss, MaskedDiffusion, Objective, Staged, Taught
 from dlmreason.diffusion.quality import Judging, Quality, quality_later
 from dlmreason.diffusion.targets import Filled
 from dlmreason.networks.transformer import Output, Shape, Transformer
@@ -177,13 +177,13 @@ def test_what_it_charges_is_what_torch_counts(inner: Objective, depth: int) -> N
 
 def test_stages_are_conditioned_each() -> None:
     staged = self_conditioned(quality_later(MaskedDiffusion(), start=0.5), 0.25, 2)
-    assert isinstance(staged, Staged) and staged.carries and staged.judges and staged.blanks
+    assert isinstance(staged, Staged) and staged.teaches == Taught(quality=True, masks=True, carry=True)
     assert staged.at(0, 10) == SelfConditioned(MaskedDiffusion(), 0.25, 2)
     assert staged.at(9, 10) == SelfConditioned(Quality(MaskedDiffusion()), 0.25, 2)
     assert staged.forwards(10) == Forwards(5 * 1 + 5 * 2, 5 * 2 + 5 * (1 + 2 * 3))
     assert self_conditioned(MaskedDiffusion(), 0.25, 2) == SelfConditioned(MaskedDiffusion(), 0.25, 2)
     plain, carried = MaskedDiffusion(), SelfConditioned(MaskedDiffusion())
-    assert Staged([(0.5, plain), (0.5, carried)]).carries and not Staged([(1.0, plain)]).carries
+    assert Staged([(0.5, plain), (0.5, carried)]).teaches.carry and not Staged([(1.0, plain)]).teaches.carry
     with pytest.raises(ValueError, match="a stage without a carry after one with"):
         Staged([(0.5, carried), (0.5, plain)])
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dlmreason.diffusion.correctors import Corrector, Fill, corrected_later
-from dlmreason.diffusion.objectives import Forwards, MaskedDiffusion, NextToken
+from dlmreason.diffusion.objectives import Forwards, MaskedDiffusion, NextToken, Taught
 from dlmreason.diffusion.quality import Judging
 from dlmreason.diffusion.targets import Filled
 from dlmreason.diffusion.weightings import NELBO, Bound, Focal, Weighting
@@ -142,7 +142,7 @@ def test_the_passes_stated_are_the_passes_made(fill: Fill) -> None:
     network, objective = table(LENGTH, MASK, 8), Corrector(MaskedDiffusion(), fill=fill)
     objective(network, DATA, generator())
     assert objective.forwards == Forwards(sum(network.trained), len(network.trained) - sum(network.trained)) == (2, 0)
-    assert objective.blanks and not objective.judges
+    assert objective.teaches == Taught(masks=True)
 
 
 def test_a_head_can_be_trained_on_top() -> None:
@@ -159,7 +159,7 @@ def test_correcting_comes_later() -> None:
     staged = corrected_later(inner, start=0.6, fill="sample", weighting=Weighting((Bound(),)))
     assert [staged.at(update, 10) is inner for update in range(10)] == [True] * 6 + [False] * 4
     assert staged.at(9, 10) == Corrector(inner, fill="sample", weighting=NELBO)
-    assert staged.forwards(10) == (14, 0) and staged.blanks and not staged.judges
+    assert staged.forwards(10) == (14, 0) and staged.teaches == Taught(masks=True)
 
 
 def test_what_is_no_corrector_is_refused() -> None:

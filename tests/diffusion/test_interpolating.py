@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from dlmreason.diffusion.corruption import Absorbing, Corruption, Hybrid, Shares, Uniform
 from dlmreason.diffusion.interpolating import InterpolatingDiffusion, Logits, bound_weight, divergence
-from dlmreason.diffusion.objectives import Forwards, MaskedDiffusion, NextToken, Staged
+from dlmreason.diffusion.objectives import Forwards, MaskedDiffusion, NextToken, Staged, Taught
 from dlmreason.diffusion.quality import Judging
 from dlmreason.diffusion.schedules import Cosine, LowDiscrepancy
 from dlmreason.diffusion.targets import Corrupted
@@ -253,11 +253,11 @@ def test_it_says_what_its_network_reads_and_what_it_says_there(
     noise: Corruption, masks: bool, tokens: bool, says: Logits
 ) -> None:
     objective = InterpolatingDiffusion(noise, says)
-    assert objective.blanks == masks and objective.noise == (says if tokens else None)
+    assert objective.teaches == Taught(masks=masks, noise=says if tokens else None)
     # So does what is wrapped around it; of stages the last counts.
-    assert Judging(objective, Corrupted()).noise == Staged([(0.5, NextToken()), (0.5, objective)]).noise
-    assert Judging(objective, Corrupted()).noise == objective.noise
-    assert Staged([(0.5, objective), (0.5, MaskedDiffusion())]).noise is None
+    assert Staged([(0.5, NextToken()), (0.5, objective)]).teaches == objective.teaches
+    assert Judging(objective, Corrupted()).teaches == objective.teaches._replace(quality=True)
+    assert Staged([(0.5, objective), (0.5, MaskedDiffusion())]).teaches.noise is None
 
 
 def test_what_is_none_is_refused() -> None:

@@ -10,9 +10,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from dlmreason.diffusion.objectives import Forwards, MaskedDiffusion, Network, NextToken, Objective, Staged, token_nats
-from dlmreason.diffusion.quality import Quality
+from dlmreason.diffusion.blocks import BlockDiffusion
+from dlmreason.diffusion.objectives import (
+    Forwards,
+    MaskedDiffusion,
+    Network,
+    NextToken,
+    Objective,
+    Staged,
+    Taught,
+    taught_by,
+    token_nats,
+)
+from dlmreason.diffusion.quality import Judging, Quality
 from dlmreason.diffusion.schedules import Cosine, EvenWeight, Linear, LogLinear, Polynomial, Schedule
+from dlmreason.diffusion.targets import Corrupted
 from tests.diffusion.exact import entropy, states
 from tests.diffusion.fakes import At, Fake, batch, generator, oracle, table, uniform
 from tests.toys import JOINT, random_joint
@@ -218,13 +230,31 @@ def test_an_unknown_weighting_is_refused() -> None:
 @pytest.mark.parametrize(
     ("objective", "declared"),
     [
-        (MaskedDiffusion(), (True, False, None)),
-        (NextToken(), (False, False, None)),
-        (Quality(MaskedDiffusion()), (True, True, None)),
-        (Quality(NextToken()), (False, True, None)),
-        (Staged([(0.5, MaskedDiffusion()), (0.5, Quality(MaskedDiffusion()))]), (True, True, None)),
+        (MaskedDiffusion(), Taught(masks=True)),
+        (NextToken(), Taught()),
+        (Quality(MaskedDiffusion()), Taught(masks=True, quality=True)),
+        (Quality(NextToken()), Taught(quality=True)),
+        (Staged([(0.5, MaskedDiffusion()), (0.5, Quality(MaskedDiffusion()))]), Taught(masks=True, quality=True)),
     ],
     ids=["masked", "next token", "quality", "quality of next token", "staged"],
 )
-def test_what_an_objective_teaches_is_declared(objective: Objective, declared: tuple[bool, bool, None]) -> None:
-    assert (objective.blanks, objective.judges, objective.noise) == declared
+def test_what_an_objective_teaches_is_declared(objective: Objective, declared: Taught) -> None:
+    assert objective.teaches == declared
+
+
+def test_one_that_says_nothing_is_taken_at_its_best_but_shapes_no_network() -> None:
+    class Mine:
+        forwards = Forwards(1, 0)
+
+        def __call__(self, *given: object) -> None: ...
+
+    best = taught_by(Mine())  # type: ignore[arg-type]
+    assert best == Taught(quality=True, masks=True, noise="leave_one_out")
+    for around in (Staged([(0.5, NextToken()), (0.5, Mine())]), Judging(Mine(), Corrupted())):  # type: ignore[arg-type, list-item]
+        assert around.teaches == best
+
+
+def test_stages_of_different_blocks_are_refused() -> None:
+    with pytest.raises(ValueError, match="its stages teach blocks of 0 and 3"):
+        Staged([(0.5, BlockDiffusion(3)), (0.5, MaskedDiffusion())])
+    assert Staged([(0.5, BlockDiffusion(3)), (0.5, BlockDiffusion(3))]).teaches.block == 3

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dlmreason.diffusion.objectives import Forwards, MaskedDiffusion, emits_mask
+from dlmreason.diffusion.carried import SelfConditioned
+from dlmreason.diffusion.objectives import Forwards, MaskedDiffusion, Taught
 from dlmreason.diffusion.quality import Judging, Quality
 from dlmreason.diffusion.reflective import Reflective, action, mistake, reflective_later
 from dlmreason.diffusion.schedules import Cosine
@@ -154,11 +155,12 @@ def test_gradient_reaches_all_that_is_editable_and_only_through_what_is_said() -
 def test_who_needs_the_mask_among_the_outputs() -> None:
     later = reflective_later(MaskedDiffusion(schedule=Cosine()), start=0.5, wrong=0.1, top=2)
     assert later.at(9, 10) == Reflective(0.1, 2, Cosine(), later.at(0, 10).times)  # type: ignore[attr-defined]
-    assert later.forwards(10) == (10, 5) and later.blanks and not later.judges
-    assert emits_mask(later) and emits_mask(Reflective()) and not emits_mask(MaskedDiffusion())
-    assert emits_mask(Judging(Reflective(), Filled(1))) and emits_mask(Quality(Reflective()))
-    assert not emits_mask(reflective_later(MaskedDiffusion(), start=1.0))
-    assert not emits_mask(object())  # type: ignore[arg-type]
+    assert later.forwards(10) == (10, 5) and later.teaches == Taught(masks=True, emits_mask=True)
+    assert Reflective().teaches == later.teaches != MaskedDiffusion().teaches
+    for judged in (Judging(Reflective(), Filled(1)), Quality(Reflective())):
+        assert judged.teaches == Taught(quality=True, masks=True, emits_mask=True)
+    assert reflective_later(MaskedDiffusion(), start=1.0).teaches == Taught(masks=True)
+    assert SelfConditioned(Reflective()).teaches == Taught(masks=True, emits_mask=True, carry=True)
 
 
 def test_a_head_may_be_trained_beside_it_and_is_asked_of_tokens_only() -> None:

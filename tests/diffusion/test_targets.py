@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from dlmreason.diffusion.corruption import Hybrid, Uniform, corrupt
 from dlmreason.diffusion.interpolating import InterpolatingDiffusion
 from dlmreason.diffusion.leave_one_out import noise_chance
-from dlmreason.diffusion.objectives import Forwards, MaskedDiffusion, NextToken
+from dlmreason.diffusion.objectives import Forwards, MaskedDiffusion, NextToken, Taught
 from dlmreason.diffusion.quality import Judging, Quality, judged_later
 from dlmreason.diffusion.schedules import Cosine, Linear, Polynomial, Schedule
 from dlmreason.diffusion.targets import Corrupted, Filled, OwnErrors, Question, Replaced, Target
@@ -421,7 +421,7 @@ def test_the_passes_stated_are_the_passes_made(target: Target) -> None:
     objective(network, batch(GOLD, MASK), generator())
     made = [(len(read) // ROWS, trained) for read, trained in zip(network.read, network.trained, strict=True)]
     assert objective.forwards == Forwards(sum(n for n, yes in made if yes), sum(n for n, yes in made if not yes))
-    assert objective.judges and objective.blanks and not objective.emits_mask
+    assert objective.teaches == Taught(quality=True, masks=True)
 
 
 PINNED = [
@@ -489,13 +489,14 @@ def test_noise_is_asked_of_a_network_that_guesses_nothing() -> None:
     network = coin()
     objective = Judging(InterpolatingDiffusion(Uniform()), Corrupted())
     assert objective(network, batch(GOLD, MASK), generator()).total.isfinite()
-    assert objective.forwards == (2, 0) == (len(network.read), 0) and not objective.blanks
+    assert objective.forwards == (2, 0) == (len(network.read), 0)
+    assert objective.teaches == Taught(quality=True, noise="leave_one_out")
 
 
 def test_judging_comes_later() -> None:
     inner = MaskedDiffusion()
     staged = judged_later(inner, Filled(1), start=0.6)
     assert [staged.at(update, 10) is inner for update in range(10)] == [True] * 6 + [False] * 4
-    assert staged.forwards(10) == (14, 4) and staged.judges and staged.blanks
+    assert staged.forwards(10) == (14, 4) and staged.teaches == Taught(quality=True, masks=True)
     with pytest.raises(ValueError, match=r"objective.start=2"):
         judged_later(inner, Filled(1), start=2)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from dlmreason.diffusion.objectives import Batch, Forwards, Hidden, Hiding, MaskedDiffusion, Network, NextToken
+from dlmreason.diffusion.objectives import Batch, Forwards, Hidden, Hiding, MaskedDiffusion, Network, NextToken, Taught
 from dlmreason.diffusion.quality import Judging
 from dlmreason.diffusion.schedules import Cosine, Schedule
 from dlmreason.diffusion.thoughts import ScheduledSampling, ThoughtByThought, scheduled_sampling
@@ -262,7 +262,7 @@ def test_the_passes_stated_are_the_passes_made() -> None:
         objective(network, DATA, generator())
         made = Forwards(sum(network.trained), len(network.trained) - sum(network.trained))
         assert objective.forwards == made == passes
-        assert objective.blanks and not objective.judges
+        assert objective.teaches == Taught(masks=True)
 
 
 def test_a_head_can_be_trained_on_top() -> None:
@@ -279,7 +279,7 @@ def test_the_chance_rises_over_the_training() -> None:
     chances = [staged.at(update, 40).chance for update in range(40)]  # type: ignore[attr-defined]
     assert chances == sorted(chances) and sum(chances) / 40 == pytest.approx(0.1)
     assert sorted(set(chances)) == pytest.approx([0.025, 0.075, 0.125, 0.175])
-    assert staged.forwards(40) == (40, 40) and staged.blanks and not staged.judges
+    assert staged.forwards(40) == (40, 40) and staged.teaches == Taught(masks=True)
 
 
 def test_what_is_no_training_on_thoughts_is_refused() -> None:
