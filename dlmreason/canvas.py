@@ -5,6 +5,7 @@ no schedule and no sampler; everything of ours may import it, and it imports tor
 positions, V tokens of the vocabulary, F feature columns.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol, TypeVar, cast
 
@@ -52,6 +53,11 @@ class Canvas(NamedTuple):
     def masked(self) -> Tensor:
         """[B, L] bool: positions that wait to be written."""
         return (self.tokens == self.mask_id) & self.editable
+
+    @property
+    def written(self) -> Tensor:
+        """[B, L] bool: editable positions that hold a token."""
+        return (self.tokens != self.mask_id) & self.editable
 
 
 class Clock(NamedTuple):
@@ -196,5 +202,10 @@ def join(parts: list[Tree]) -> Tree:
 def place(score: Tensor) -> Tensor:
     """Each position's place when sorted by `score` [B, L] from high to low, 0 first; ties go to the lower position."""
     order = score.argsort(dim=-1, descending=True, stable=True)
-    places = torch.arange(score.shape[-1], device=score.device).expand_as(order)
+    places = _places(score.shape[-1], score.device).expand_as(order)
     return torch.empty_like(order).scatter_(-1, order, places)
+
+
+@functools.lru_cache(maxsize=16)
+def _places(count: int, device: torch.device) -> Tensor:
+    return torch.arange(count, device=device)

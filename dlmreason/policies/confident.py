@@ -56,7 +56,7 @@ class Confident:
         """[B, L] float64: that a blank is written, or a committed token taken back, in pass `index` [B] of `total`."""
         write = dataclasses.replace(self.plan, sigma=never).chances(index, total)[0]
         sigma = self.plan.chances(index, total)[1]
-        committed = canvas.editable & ~canvas.masked
+        committed = canvas.written
         # All blank, the softmax is of nothing but -inf, which is NaN and here chosen by nobody.
         share = torch.where(committed, -psi, -torch.inf).softmax(-1)
         take_back = torch.where(committed, share * sigma[:, None], 0.0)

@@ -100,7 +100,7 @@ class Scheduled:
         return False
 
     def __call__(self, canvas: Canvas, reading: Reading, places: Tensor, clock: Clock) -> Tensor:
-        standing = (canvas.editable & ~canvas.masked).sum(-1)
+        standing = canvas.written.sum(-1)
         return (written_by(self.kappa, canvas, clock) - standing).clamp(min=1)
 
 

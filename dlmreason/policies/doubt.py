@@ -86,7 +86,7 @@ class AtRandom:
     def __call__(self, canvas: Canvas, reading: Reading, noise: Noise) -> Tensor:
         if self.count == 0:
             return torch.zeros_like(canvas.editable)
-        there = written(canvas)
+        there = canvas.written
         even = torch.where(there, 0.0, -torch.inf).double()
         return (noise.rank(even, "doubt") < self.count) & there
 
@@ -125,14 +125,9 @@ class Doubt:
         return moved(canvas, reading, torch.where(blank_left, filled, taken_back), memory)
 
 
-def written(canvas: Canvas) -> Tensor:
-    """[B, L] bool: editable positions that hold a token."""
-    return canvas.editable & ~canvas.masked
-
-
 def _likely_wrong(right: Tensor, count: int, noisy: bool, canvas: Canvas, noise: Noise) -> Tensor:
     """[B, L] bool: `count` written tokens, by the chance `right` [B, L] that each is right, low ones first."""
-    wrong, there = torch.log1p(-right.double().clamp(max=1 - 1e-9)), written(canvas)
+    wrong, there = torch.log1p(-right.double().clamp(max=1 - 1e-9)), canvas.written
     score = torch.where(there, wrong, -torch.inf)
     order = noise.rank(score, "doubt") if noisy else place(score)
     return (order < count) & there

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 
 from dlmreason.canvas import NEVER, Canvas, Clock, Move, Noise, Reading, place
-from dlmreason.policies.doubt import written
 from dlmreason.policies.facts import Facts, facts_of
 from dlmreason.policies.ordered import Ordered, propose, require_temperature, tempered
 from dlmreason.policies.respond import log_probs, moved, opening, settled_where
@@ -88,7 +87,7 @@ class Edit:
         """[B, L] bool: where `token` replaces what is written."""
         log_p = log_probs(canvas, reading)
         new, old = token_of(log_p, token), token_of(log_p, canvas.tokens)
-        may = written(canvas) & (token != canvas.tokens)
+        may = canvas.written & (token != canvas.tokens)
         may = may & (new.exp() >= self.threshold) & (new - old > self.margin)
         if self.count is None:
             return may

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import torch
 
 from dlmreason.canvas import Canvas, Clock, Memory, Move, Noise, Reading
-from dlmreason.policies.doubt import written
 from dlmreason.policies.facts import Facts, facts_of
 from dlmreason.policies.ordered import Ordered
 from dlmreason.policies.respond import moved, opening, settled_where
@@ -47,7 +46,7 @@ class Reflecting:
     def __call__(self, canvas: Canvas, reading: Reading, clock: Clock, memory: Memory, noise: Noise) -> Move:
         tokens = self.refill(canvas, reading, clock, memory, noise).tokens
         said = reading.logits.argmax(-1)
-        speaks = written(canvas) & ((said == canvas.mask_id) | self.rewrite)
+        speaks = canvas.written & ((said == canvas.mask_id) | self.rewrite)
         tokens = torch.where(speaks, said, tokens)
         # A canvas with blanks changes, for the refill writes at least one.
         return moved(canvas, reading, tokens, memory, wake=settled_where((tokens == canvas.tokens).all(-1)))

@@ -3,6 +3,7 @@
 This file decides what "the answer if stopped here" is; what is written or taken back is the caller's.
 """
 
+import functools
 from typing import Any
 
 import torch
@@ -13,9 +14,16 @@ from dlmreason.canvas import NEVER, Ask, Canvas, Memory, Move, Reading
 
 def log_probs(canvas: Canvas, reading: Reading) -> Tensor:
     """log p(token) [B, L, V] float64. The mask is never a prediction, also where the network has a column for it."""
-    logits = reading.logits.double()
-    if logits.shape[-1] > canvas.mask_id:
-        column = torch.arange(logits.shape[-1], device=logits.device) == canvas.mask_id
+    return _normalised(reading.logits, canvas.mask_id)
+
+
+# A policy's parts ask for it several times a pass. A tensor is told by identity and the last one is kept, so that a
+# denoiser must hand out logits of their own each pass, never one buffer written over.
+@functools.lru_cache(maxsize=1)
+def _normalised(logits: Tensor, mask_id: int) -> Tensor:
+    logits = logits.double()
+    if logits.shape[-1] > mask_id:
+        column = torch.arange(logits.shape[-1], device=logits.device) == mask_id
         logits = logits.masked_fill(column, -torch.inf)
     return logits.log_softmax(-1)
 
@@ -23,7 +31,14 @@ def log_probs(canvas: Canvas, reading: Reading) -> Tensor:
 def level(tokens: Tensor, canvas: Canvas) -> Tensor:
     """[B] float64: the share of the editable positions that is written; 1 where nothing is editable."""
     blank = ((tokens == canvas.mask_id) & canvas.editable).sum(-1, dtype=torch.float64)
-    return 1 - blank / canvas.editable.sum(-1, dtype=torch.float64).clamp(min=1)
+    return 1 - blank / _sizes(canvas.editable)
+
+
+# Asked for with every question, and the same for all passes of a chunk.
+@functools.lru_cache(maxsize=1)
+def _sizes(editable: Tensor) -> Tensor:
+    """[B] float64: how many positions are editable, at least 1."""
+    return editable.sum(-1, dtype=torch.float64).clamp(min=1)
 
 
 def filled(canvas: Canvas, reading: Reading, tokens: Tensor) -> Tensor:

@@ -180,8 +180,7 @@ class Sampler:
             live = live & guard.sees(move, state.index, live, kept=here.any(-1))
         here = here & live[:, None]
         rung = here[..., None]
-        after = State(
-            rows=rows,
+        after = state._replace(
             index=index,
             nfe=nfe,
             tokens=tokens,
@@ -191,13 +190,14 @@ class Sampler:
             answer=move.answer,
             score=move.score,
             events=events,
+        )
+        after = choose(live, after, state)._replace(
             answers=torch.where(rung, move.answer[:, None], state.answers),
             scores=torch.where(here, move.score[:, None], state.scores),
             canvases=torch.where(rung, committed[:, None], state.canvases),
             spent=torch.where(here, nfe[:, None], state.spent),
             changes=torch.where(rung, events[:, None], state.changes),
         )
-        after = choose(live, after, state)
         if observe is not None:
             observe(state, reading, move, after)
         return after

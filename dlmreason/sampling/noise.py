@@ -45,6 +45,9 @@ _SECOND = _signed(0x94D049BB133111EB)
 # so this much hazard in one pass is certainty.
 _CERTAIN = 64.0
 
+# Draws of up to so many numbers are made for all streams at once: below, a call of torch costs more than its numbers.
+_FEW = 256
+
 
 def _shift_right(word: Tensor, bits: int) -> Tensor:
     """Logical shift: torch shifts int64 arithmetically, so the copied sign bits are masked off."""
@@ -60,6 +63,11 @@ def mix(word: Tensor) -> Tensor:
     word = _xor_shift(word, 30) * _FIRST
     word = _xor_shift(word, 27) * _SECOND
     return _xor_shift(word, 31)
+
+
+def _inside(bits: Tensor) -> Tensor:
+    """float64 in (0, 1) from 64 random bits each."""
+    return (_shift_right(bits, 12).double() + 0.5) * 2.0**-52
 
 
 def fold(ids: Tensor, branch: Tensor | int) -> Tensor:
@@ -104,14 +112,23 @@ class Counter:
         rows = words(self.seed, self.ids) if self.words is None else self.words
         return mix(rows + self.index[:, None] * _GAMMA)
 
+    @functools.cached_property
+    def _uniforms(self) -> dict[int, Tensor]:
+        """[S, B, count] float64 of all streams, by count."""
+        return {}
+
     def bits(self, count: int, stream: str) -> Tensor:
         """[B, count] int64 of 64 random bits each."""
         return mix(self._keys[_PLACES[stream]] + _steps(count, self.ids.device))
 
     def uniform(self, shape: torch.Size, stream: str) -> Tensor:
         """float64 strictly inside (0, 1): 52 bits and a half, so that neither end can be reached by rounding."""
-        bits = self.bits(math.prod(shape[1:]), stream)
-        return ((_shift_right(bits, 12).double() + 0.5) * 2.0**-52).reshape(shape)
+        count = math.prod(shape[1:])
+        if len(self.ids) * count > _FEW:
+            return _inside(self.bits(count, stream)).reshape(shape)
+        if count not in self._uniforms:
+            self._uniforms[count] = _inside(mix(self._keys + _steps(count, self.ids.device)))
+        return self._uniforms[count][_PLACES[stream]].reshape(shape)
 
     def coin(self, chance: Tensor, stream: str) -> Tensor:
         return self.uniform(chance.shape, stream) < chance

@@ -136,15 +136,14 @@ class Stored:
         return ()
 
     def __call__(self, ask: Ask, features: torch.Tensor) -> Reading:
-        return self.said._replace(of=ask)
+        # A tensor of its own each pass, as a network's is: what is kept of the last one must not serve this one.
+        return self.said._replace(of=ask, logits=self.said.logits.detach())
 
 
-# At batch 1 the price of a pass is the number of torch's calls, 2 to 3 us each. change_of_mind makes nearly 400, for it
-# decides at once what a decode, a doubt, a restart and a certificate would each do: about 1 ms, above or below it by
-# the machine, so that it is printed only.
+# At batch 1 the price of a pass is the number of torch's calls, 2 to 3 us each. change_of_mind makes some 350, for it
+# decides at once what a decode, a doubt, a restart and a certificate would each do: close to the limit.
 MOST = 1e-3
 """Seconds that policy, noise, sampler and trace may take of a pass at batch 1."""
-UNHELD = ("change_of_mind",)
 
 
 @pytest.mark.parametrize(("batch", "repeats"), [(1, 50), (64, REPEATS)])
@@ -187,7 +186,7 @@ def test_what_policy_noise_sampler_and_trace_cost_of_a_pass(
             f"{1e3 * seconds / passes:.2f} ms, {seconds / alone:.0%} of the forward",
         )
         if batch == 1:
-            assert name in UNHELD or seconds / passes <= MOST
+            assert seconds / passes <= MOST
         else:
             assert seconds / alone <= 0.35
 
