@@ -26,13 +26,14 @@ def pass_at_k(tries: int, right: int, k: int) -> float:
 
 
 def coverage(records: Iterable[Record], k: int) -> dict[str, float]:
-    """By example, pass@k from the record with the most tries, over all seeds and rungs.
+    """By example, pass@k from each seed's record with the most tries, the mean over seeds.
 
-    records: of one arm that asked the judge, whose events say `chains` and `right`; examples with fewer than k tries at
-    every rung are left out.
+    records: of one arm that asked the judge, whose events say `chains` and `right`; an example with fewer than k tries
+    under a seed is left out of it.  Deviation: an arm's first chain is greedy, so that its tries are not all drawn
+    alike; with many it weighs little.
     Raises: ValueError for records that do not say how many tries were right, or of several arms.
     """
-    most: dict[str, tuple[int, int]] = {}
+    most: dict[tuple[str, int], tuple[int, int]] = {}
     arms = set()
     for record in records:
         arms.add(record.arm)
@@ -41,8 +42,13 @@ def coverage(records: Iterable[Record], k: int) -> dict[str, float]:
                 f"the record of arm {record.arm!r} and example {record.example!r} does not say how many of its tries "
                 "were right: give those of an arm with oracle=true, which end in .oracle"
             )
-        counted = record.events["chains"], record.events["right"]
-        most[record.example] = max(most.get(record.example, (0, 0)), counted)
+        counted, point = (record.events["chains"], record.events["right"]), (record.example, record.seed)
+        if counted[0] >= most.get(point, (0, 0))[0]:
+            most[point] = counted
     if len(arms) > 1:
         raise ValueError(f"records of {len(arms)} arms, {', '.join(sorted(arms))}: give those of one")
-    return {example: pass_at_k(tries, right, k) for example, (tries, right) in most.items() if tries >= k}
+    shares: dict[str, list[float]] = {}
+    for (example, _), (tries, right) in most.items():
+        if tries >= k:
+            shares.setdefault(example, []).append(pass_at_k(tries, right, k))
+    return {example: math.fsum(share) / len(share) for example, share in shares.items()}

@@ -13,7 +13,7 @@ import torch
 
 from dlmreason.sampling.chains import Batch, Chain, Prompt
 from dlmreason.sampling.prefill import Prefixes, Reader
-from dlmreason.sampling.writer import Plan, Writer
+from dlmreason.sampling.writer import Forcing, Plan, Writer
 
 
 def generate(
@@ -34,6 +34,7 @@ def generate(
     prefill_width: int = 8,
     first: int = 0,
     answers_end: bool = False,
+    forcing: Forcing | None = None,
     on_batch: Callable[[Batch], None] | None = None,
 ) -> Iterator[Chain]:
     """`chains` chains of each prompt, prompt after prompt, each the same bytes whatever else is generated with it.
@@ -54,29 +55,35 @@ def generate(
     limit = max_tokens if thought else answer_length
     eos = -1 if eos_id is None else eos_id
     ends = answers_end and eos_id is not None
-    plan = Plan(answer_features, answer_length, marker_id, eos, ends, thought, limit, temperature, seed)
+    plan = Plan(answer_features, answer_length, marker_id, eos, ends, thought, limit, temperature, seed, forcing)
     if first < 0:
         raise ValueError(f"first={first} is the number of a chain: give 0 or more")
-    check(network, prompts, plan, chains, max_tokens)
+    if temperature == 0 and chains > 1:
+        raise ValueError(f"temperature=0 would write the same chain {chains} times: ask for chains=1, or raise it")
+    check(network, prompts, plan, max_tokens)
     numbers = range(first, first + chains)
     return _run(network, prompts, plan, numbers, first_greedy, width, prefill_width, on_batch)
 
 
-def check(network: Reader, prompts: Sequence[Prompt], plan: Plan, chains: int, max_tokens: int) -> None:
+def check(network: Reader, prompts: Sequence[Prompt], plan: Plan, max_tokens: int) -> None:
+    """Refuses what cannot be written, before any call.
+
+    Raises: ValueError where the plan contradicts itself or a chain cannot fit the cache.
+    """
     if len(plan.answer_features) != plan.answer_length:
         raise ValueError(
             f"answer_features has {len(plan.answer_features)} rows for answer_length={plan.answer_length}: one each"
         )
     if not 0 <= plan.temperature < math.inf:
         raise ValueError(f"temperature={plan.temperature} must be finite, and 0 (the likeliest token) or more")
-    if plan.temperature == 0 and chains > 1:
-        raise ValueError(f"temperature=0 would write the same chain {chains} times: ask for chains=1, or raise it")
     least = plan.answer_length + plan.thought
     if max_tokens < least:
         raise ValueError(
             f"max_tokens={max_tokens} is below the {least} tokens of the answer{' and its marker' * plan.thought}: "
             f"no chain could finish, raise it"
         )
+    if plan.forcing is not None:
+        check_forcing(plan, plan.forcing)
     length = network.shape.length
     for number, prompt in enumerate(prompts):
         given = len(prompt.tokens)
@@ -91,6 +98,28 @@ def check(network: Reader, prompts: Sequence[Prompt], plan: Plan, chains: int, m
             f"the longest prompt has {longest} tokens and its chains may have {plan.limit}, but the network reads "
             f"{length} positions: lower max_tokens to {length - longest} or less, or take a longer network"
         )
+
+
+def check_forcing(plan: Plan, forcing: Forcing) -> None:
+    """Raises: ValueError for thoughts that cannot be forced to this length."""
+    least, most, wait_id = forcing
+    if not plan.thought:
+        raise ValueError("forcing is of thoughts, and these chains have none: train a model with thought=true")
+    if least < 0 or (most is not None and most < least):
+        raise ValueError(f"forcing least={least} and most={most} tokens: give 0 <= least <= most, or most=null")
+    if least > 0 and wait_id is None:
+        raise ValueError(
+            f"forcing least={least} writes the symbol `wait` where a thought would end early, and this vocabulary has "
+            "none: set least=0, or take a task whose thoughts have one"
+        )
+    room = plan.limit - 1 - plan.answer_length
+    for name, tokens in (("least", least), ("most", most or 0)):
+        if tokens > room:
+            raise ValueError(
+                f"forcing {name}={tokens} tokens of thought, a marker and {plan.answer_length} tokens of answer are "
+                f"{tokens + 1 + plan.answer_length}, and a chain may have {plan.limit}: lower {name} to {room} or "
+                "less, or take a longer network"
+            )
 
 
 def _run(

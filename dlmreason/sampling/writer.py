@@ -6,7 +6,7 @@ rows, V outputs, T most tokens of a chain, A symbols of an answer, F feature col
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,6 +16,31 @@ from dlmreason.canvas import NEVER, put
 from dlmreason.sampling.chains import Batch, Chain, Work
 from dlmreason.sampling.noise import Counter, fold
 from dlmreason.sampling.prefill import CHUNK, Reader, Start
+
+
+class Forcing(NamedTuple):
+    """Thoughts of a length that is not the network's own to choose [s1, arXiv:2501.19393, section 3.1].
+
+    An end that comes before `least` tokens, the marker or the end of text, is taken back and `wait_id` written in its
+    place; at `most` tokens the marker is written whatever the network would say. A forced token is one like any other:
+    it is read, it counts, and its log-probability is the network's own.
+    """
+
+    least: int = 0
+    most: int | None = None  # None: as many as there is room for
+    wait_id: int | None = None  # None: the vocabulary has no such symbol
+
+    def __call__(self, token: Tensor, thoughts: Tensor, written: Tensor, marker_id: int, eos_id: int) -> Tensor:
+        """The tokens that are written where `token` [W] int64 would be.
+
+        thoughts: [W] bool, rows that are in their thought.  written: [W] int64, its tokens so far.
+        """
+        if self.wait_id is not None:
+            ends = (token == marker_id) | (token == eos_id)
+            token = torch.where(thoughts & ends & (written < self.least), self.wait_id, token)
+        if self.most is not None:
+            token = torch.where(thoughts & (written == self.most), marker_id, token)
+        return token
 
 
 class Plan(NamedTuple):
@@ -30,6 +55,7 @@ class Plan(NamedTuple):
     limit: int  # T
     temperature: float
     seed: int
+    forcing: Forcing | None = None
 
 
 class Rows(NamedTuple):
@@ -102,19 +128,24 @@ class Writer:
         count = min(CHUNK, max(self.plan.limit - written[seat] for seat in seats))
         tally = torch.zeros(3, dtype=torch.int64, device=self.device)
         for _ in range(count):
-            tally += self._advance()
+            tally += self.write(self._draw())
+        ended = self._ended(seats)
+        return self.batch(tally, count, len(ended)), ended
+
+    def batch(self, tally: Tensor, count: int, finished: int) -> Batch:
+        """What `count` calls were whose `write` summed up to `tally`; waits for the device."""
         queries, attended, everything = tally.tolist()
         charged = Work(queries, attended, queries)
         sent = Work(count * self.width, everything, count * self.width)
-        ended = self._ended(seats)
-        return Batch(charged, sent.minus(charged), count, len(ended)), ended
+        return Batch(charged, sent.minus(charged), count, finished)
 
-    def _advance(self) -> Tensor:
-        """One more token in each row. Returns int64 [3]: tokens charged, keys charged, keys in all."""
+    def write(self, token: Tensor) -> Tensor:
+        """The token [W] int64 into each row that is not done; one call of the network.
+
+        Returns int64 [3]: tokens charged, keys charged, keys in all.
+        """
         rows, plan = self.rows, self.plan
-        log_probs = functional.log_softmax(rows.logits, -1)
-        token = self._draw(log_probs)
-        said = log_probs.gather(-1, token[:, None])[:, 0]
+        said = self.log_probs().gather(-1, token[:, None])[:, 0]
 
         place = rows.written - rows.answer_at  # which symbol of the answer; negative in a thought
         in_answer = rows.live & (place >= 0)
@@ -149,7 +180,19 @@ class Writer:
         )
         return torch.stack((charged.sum(), (keys * charged).sum(), keys.sum()))
 
-    def _draw(self, log_probs: Tensor) -> Tensor:
+    def log_probs(self) -> Tensor:
+        """[W, V] float64: the network's own, of each row's next token."""
+        return functional.log_softmax(self.rows.logits, -1)
+
+    def _draw(self) -> Tensor:
+        token = self._proposed(self.log_probs())
+        plan, rows = self.plan, self.rows
+        if plan.forcing is None:
+            return token
+        thoughts = rows.live & (rows.written < rows.answer_at)
+        return plan.forcing(token, thoughts, rows.written, plan.marker_id, plan.eos_id)
+
+    def _proposed(self, log_probs: Tensor) -> Tensor:
         likeliest = log_probs.argmax(-1)
         if self.plan.temperature == 0:
             return likeliest
@@ -159,13 +202,16 @@ class Writer:
 
     def _ended(self, seats: dict[int, tuple[int, int]]) -> dict[int, Chain]:
         live = self.rows.live.tolist()
-        over = [seat for seat in seats if not live[seat]]
-        if not over:
+        return self.chains({seat: whose for seat, whose in seats.items() if not live[seat]})
+
+    def chains(self, seats: dict[int, tuple[int, int]]) -> dict[int, Chain]:
+        """By row what stands there; seats: row -> prompt and number."""
+        if not seats:
             return {}
-        index = torch.tensor(over, device=self.device)
+        index = torch.tensor(list(seats), device=self.device)
         fields = {name: value[index].tolist() for name, value in self.rows._asdict().items() if name != "logits"}
         chains = {}
-        for row, seat in enumerate(over):
+        for row, (seat, whose) in enumerate(seats.items()):
             written, answer_at = fields["written"][row], fields["answer_at"][row]
             text = tuple(fields["tokens"][row][:written])
             length = written - answer_at
@@ -174,7 +220,7 @@ class Writer:
             )
             judged = finished and self.network.shape.quality
             chains[seat] = Chain(
-                *seats[seat],
+                *whose,
                 tokens=text,
                 answer=text[answer_at:],
                 log_prob=fields["log_prob"][row],

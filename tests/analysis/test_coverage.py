@@ -50,6 +50,8 @@ def test_it_is_read_off_the_record_with_the_most_tries() -> None:
     assert coverage(records, 1) == {"a": 0.25, "b": 1.0}
     assert coverage(records, 2) == {"a": 0.5, "b": 1.0}
     assert coverage(records, 3) == {"a": 0.75}
+    seeds = [record("a", seed=0, chains=4, right=1), record("a", seed=1, chains=4, right=3)]
+    assert coverage(seeds, 1) == coverage(seeds[::-1], 1) == {"a": 0.5}, "the luckier seed is not the answer"
 
 
 def test_what_says_nothing_of_coverage_is_refused() -> None:
