@@ -107,7 +107,8 @@ class Chains:
             later: list[int] = []
             for (first, count), group in self._by_chains(writing, questions, waiting, held, budgets[-1]).items():
                 if count == 0:
-                    yield from ((place, [None for _ in budgets]) for place in group)
+                    nothing: list[Bought | None] = [None] * len(budgets)
+                    yield from ((place, nothing) for place in group)
                     continue
                 prompts = [questions[place].prompt for place in group]
                 for chain in self._generate(writing, prompts, first, count, seed, tally):

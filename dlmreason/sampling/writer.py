@@ -161,8 +161,7 @@ class Writer:
         quality = rows.quality
         if output.quality is not None:
             quality = quality + torch.where(in_answer, functional.logsigmoid(output.quality[:, 0].double()), 0.0)
-        # A chain's last token is read only to be judged.
-        charged = live if output.quality is None else rows.live
+        charged = self.charged(rows.live, live)
         keys = rows.at + 1
 
         self.rows = Rows(
@@ -179,6 +178,13 @@ class Writer:
             live=live,
         )
         return torch.stack((charged.sum(), (keys * charged).sum(), keys.sum()))
+
+    def charged(self, before: Tensor, after: Tensor) -> Tensor:
+        """[W] bool: rows whose token had to be read, of those live `before` and `after` it was written.
+
+        A chain's last token is read only to be judged.
+        """
+        return before if self.network.shape.quality else after
 
     def log_probs(self) -> Tensor:
         """[W, V] float64: the network's own, of each row's next token."""

@@ -1,5 +1,6 @@
 """A causal network with opinions, one that writes by script, and one that is watched; small enough for laws."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from dlmreason.compute.flops import causal_exact
 from dlmreason.networks.transformer import Cache, Output, Shape, Transformer
 from dlmreason.sampling.autoregress import generate
 from dlmreason.sampling.chains import Chain, Prompt, Work
+from dlmreason.sampling.writer import Plan
 
 MARKER, EOS = 8, 9
 ANSWER = ((1, 1), (1, 2), (2, 1), (2, 2))
@@ -113,3 +115,35 @@ class Watched:
         self.dense += rows * length * cache.length
         self.sent = self.sent.plus(Work(rows * length, keys, (tokens if read is None else read).numel()))
         return self.network(tokens, features, cache=cache, at=at, read=read)
+
+
+# Three symbols, of which 1 is the marker and 2 the end of text; a thought and two symbols of answer within 4 tokens.
+FEW = Plan(ANSWER[:2], 2, 1, 2, False, True, 4, 0.0, 0)
+
+
+def few(seed: int) -> tuple[Transformer, Prompt]:
+    return network_of(seed, torch.float64, scale=2.0, vocabulary_size=4, outputs=3), Prompt(
+        3, [0, 1, 2], [[1, 0], [0, 2], [1, 1]]
+    )
+
+
+def texts(network: Transformer, prompt: Prompt, plan: Plan) -> Iterator[tuple[tuple[int, ...], float]]:
+    """Every text there is and its log-probability, each token from a reading of the whole text."""
+    todo: list[tuple[tuple[int, ...], float, int | None]] = [((), 0.0, None if plan.thought else 0)]
+    while todo:
+        text, log_prob, answer_at = todo.pop()
+        features = [
+            [0, 0] if answer_at is None or place < answer_at else list(plan.answer_features[place - answer_at])
+            for place in range(len(text))
+        ]
+        with torch.inference_mode():
+            said = network(torch.tensor([[*prompt.tokens, *text]]), torch.tensor([[*prompt.features, *features]]))
+        for token, value in enumerate(said.logits[0, -1].log_softmax(-1).tolist()):
+            longer, at = (*text, token), answer_at
+            ended = len(longer) == plan.limit or (at is not None and len(longer) - at == plan.answer_length)
+            ended |= token == plan.eos_id and (at is None or plan.ends)
+            at = len(longer) if at is None and token == plan.marker_id else at
+            if ended:
+                yield longer, log_prob + value
+            else:
+                todo.append((longer, log_prob + value, at))
