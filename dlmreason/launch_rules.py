@@ -227,6 +227,7 @@ RULES: dict[str, Rule] = {
     "*network.positions": Choice("learned", "rotary"),
     "*policy.temperature": Real(0),
     "arms.*.temperature": Real(above=0),
+    "arms.*.passes": Integer(1, 2**40),
     "logger.mode": Choice("offline", "online", "disabled"),
 }
 """What a dotted key may hold. `*` stands for any run of characters; the first pattern that fits decides; an absent key
