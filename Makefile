@@ -5,7 +5,7 @@
 #   PIP_INDEX_URL and pip's other environment variables are pip's own, and mean what they mean everywhere.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv setup demo test test-all say-test say-test-all check tasks policies experiment experiments solve report bench clean
+.PHONY: help venv setup demo test test-all say-test say-test-all check tasks policies experiment experiments solve report compare bench clean
 
 PYTHON  ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
                $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -65,6 +65,10 @@ solve: .venv/.stamp  ## PUZZLE=... [PASSES=1024]: answers one puzzle and shows t
 report: .venv/.stamp  ## NAME=<name>: makes the table and page of outputs/<name> again: seconds
 	@test -n '$(NAME)' || { echo 'say which: make report NAME=<name>, a folder of outputs/' >&2; exit 2; }
 	@$(RUN) -m dlmreason.report name=$(NAME) $(ARGS)
+
+compare: .venv/.stamp  ## RECORDS=<file> FIRST=<arm@budget> SECOND=<arm@budget>: the second against the first, paired: seconds
+	@test -n '$(RECORDS)' -a -n '$(FIRST)' -a -n '$(SECOND)' || { echo 'say which: make compare RECORDS=experiments/remask_vs_no_remask FIRST=random@128 SECOND=learned@128' >&2; exit 2; }
+	@$(RUN) -m dlmreason.compare records='$(RECORDS)' first='$(FIRST)' second='$(SECOND)' $(ARGS)
 
 bench: .venv/.stamp  ## times a pass, an update and a generated token on this machine: 2 minutes
 	@echo 'bench: times a pass, an update and a token; 2 minutes on an idle machine'

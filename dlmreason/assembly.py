@@ -206,6 +206,7 @@ _SAYS_NOTHING = (
     "budget.rungs",
     "budget.examples",
     "budget.traces",
+    "arms.*.passes",
 )
 """Settings that may change between two runs into one folder."""
 
@@ -268,13 +269,18 @@ def policy_of(given: Mapping[str, Any], key: str, trusted: Sequence[str], taught
     return policy
 
 
-def ladder_of(budget: Mapping[str, Any]) -> tuple[int, ...]:
-    """The rungs: as given and up to `passes`, or the powers of two below it and `passes` itself."""
-    passes = budget["passes"]
+def ladder_of(settings: Mapping[str, Any], name: str) -> tuple[int, ...]:
+    """The rungs of the arm `name`: as given and up to `passes`, or the powers of two below it and `passes` itself.
+
+    An arm may have passes of its own. Raises: BadInput where no rung is within them.
+    """
+    budget, own = settings["budget"], settings["arms"][name].get("passes")
+    passes = own or budget["passes"]
     if budget["rungs"] is not None:
         rungs = tuple(rung for rung in budget["rungs"] if rung <= passes)
         if not rungs:
-            raise launch.BadInput(f"budget.rungs={budget['rungs']}: none is within budget.passes={passes}")
+            which = f"arms.{name}.passes" if own else "budget.passes"
+            raise launch.BadInput(f"budget.rungs={budget['rungs']}: none is within {which}={passes}")
         return rungs
     powers = [1 << power for power in range(passes.bit_length()) if 1 << power < passes]
     return (*powers, passes)
@@ -356,7 +362,7 @@ def run_key(
     held = ("width",) if diffusion else ("ar_width", "ar_chains")
     unit = None if diffusion else _unit(task, trained, trained[arm["model"]].network.shape)
     return digest(
-        arm,
+        {key: value for key, value in arm.items() if key != "passes"},
         {key: budget[key] for key in held},
         trained[arm["model"]].weights,
         unit,

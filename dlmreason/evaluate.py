@@ -31,9 +31,9 @@ def answered(
     from dlmreason.progress import Progress
     from dlmreason.sampling.guard import BadMove
 
-    budget, seed = settings["budget"], settings["seed"]
+    budget, seed, ladder = settings["budget"], settings["seed"], ladder_of(settings, name)
     passing = isinstance(arm, DiffusionArm)
-    plan = Plan(name, task, budget["split"], examples, ladder_of(budget), seed, key, arm.variants, every_rung=passing)
+    plan = Plan(name, task, budget["split"], examples, ladder, seed, key, arm.variants, every_rung=passing)
     path, beyond_path = folder / "records.jsonl", folder / "snapshots" / f"{name}-{seed}.beyond.json"
     beyond = json_of(beyond_path).get(key, {})
     with Writer(path, launch.say) as writer:

@@ -29,7 +29,8 @@ def main(settings: launch.Settings) -> int:
     task = assembly.task_of(settings)
     models = assembly.models_of(settings, task)
     policies = assembly.policies_of(settings)
-    assembly.ladder_of(settings["budget"])
+    for name in settings["arms"]:
+        assembly.ladder_of(settings, name)
     device = assembly.device_of(settings)
     examples = examples_of(task, settings)
     folder = Path(settings["output"])

@@ -85,7 +85,7 @@ def keep_traces(
     if name not in diffusion or settings["budget"]["traces"] == 0:
         return
     arm, seed = diffusion[name], settings["seed"]
-    by_id, passes = {example.id: example for example in examples}, ladder_of(settings["budget"])[-1]
+    by_id, passes = {example.id: example for example in examples}, ladder_of(settings, name)[-1]
     known = [record for record in read(folder / "records.jsonl", Record).items if record.seed == seed]
     records = [record for record in known if record.example in by_id and record.rung <= passes]
     chosen = choose(records, name).choices[: settings["budget"]["traces"]]

@@ -178,6 +178,9 @@ RULES: dict[str, Rule] = {
     "threads": Integer(1, 1024),
     "device": Choice("auto", "cpu", "cuda"),
     "checkpoint": Text(),
+    "records": Text(),
+    "first": Text(),
+    "second": Text(),
     "temperature": Real(above=0),
     "budget.passes": Integer(1, 2**40),
     "budget.rungs": Maybe(Several(Integer(1, 2**40), increasing=True)),
@@ -227,6 +230,7 @@ RULES: dict[str, Rule] = {
     "*network.positions": Choice("learned", "rotary"),
     "*policy.temperature": Real(0),
     "arms.*.temperature": Real(above=0),
+    "arms.*.passes": Integer(1, 2**40),
     "logger.mode": Choice("offline", "online", "disabled"),
 }
 """What a dotted key may hold. `*` stands for any run of characters; the first pattern that fits decides; an absent key

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from dlmreason import assembly, launch
 from dlmreason.compute.flops import pair_flops
@@ -136,8 +137,8 @@ def build_budget(option: str) -> None:
     settings = composed("experiment=demo", f"budget={option}")
     unruled = [key for key in settings["budget"] if f"budget.{key}" not in launch.RULES]
     assert unruled == []
-    ladder = assembly.ladder_of(settings["budget"])
-    assert ladder[-1] == settings["budget"]["passes"]
+    for arm in settings["arms"]:
+        assert assembly.ladder_of(settings, arm)[-1] == settings["budget"]["passes"]
 
 
 def build_logger(option: str) -> None:
@@ -190,6 +191,24 @@ def test_every_policy_is_compared() -> None:
     names = [arm["policy"]["name"] for arm in settings["arms"].values()]
     assert set(names) == set(TREE.options("policy")) - {"bd3"}
     assert {arm["model"] for arm in settings["arms"].values()} == set(settings["models"])
+
+
+def test_an_arm_may_have_passes_of_its_own_and_its_records_stay_those_of_the_same_run() -> None:
+    settings = composed("experiment=policies_compared", *FEW)
+    ladders = {name: assembly.ladder_of(settings, name) for name in settings["arms"]}
+    assert ladders["confidence"] == (1, 4, 16, 64, 256)
+    assert ladders["change_of_mind"] == (1, 4, 16, 64, 256, 1024)
+
+    task = assembly.task_of(settings)
+    model = build_models(settings)["masked"]
+    trained = {"masked": assembly.Trained("masked", model.kind, False, Transformer(model.shape), "", {}, model.taught)}
+
+    def key(**more: Any) -> str:
+        arm = {name: value for name, value in settings["arms"]["change_of_mind"].items() if name != "passes"}
+        arms = {"change_of_mind": arm | more}
+        return assembly.run_key("change_of_mind", settings | {"arms": arms}, task, trained, torch.device("cpu"))
+
+    assert key() == key(passes=1024) != key(policy=settings["arms"]["restarts"]["policy"])
 
 
 def targets(content: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

@@ -180,13 +180,17 @@ def test_corrections_are_passes_of_the_same_total(corrections: int, passes: int,
     assert asked == pytest.approx([1 - t for t in times], abs=1e-15)
 
 
-@pytest.mark.parametrize(("passes", "expected"), [(3, 0.174586), (5, 0.102249)])
-def test_a_corrector_lowers_the_bias_of_the_passes_around_it(passes: int, expected: float) -> None:
+@pytest.mark.parametrize(("passes", "expected", "uncorrected"), [(3, 0.174586, 0.137140), (5, 0.102249, 0.083585)])
+def test_a_corrector_lowers_the_bias_of_the_passes_around_it_and_loses_to_as_many_plain_ones(
+    passes: int, expected: float, uncorrected: float
+) -> None:
     policy, plain = corrected(UNIFORM), Reversal(UNIFORM)
     law = answer_law(policy, NoisyOracle(JOINT, policy, passes), passes)
     assert total_variation(law, JOINT) == pytest.approx(expected, abs=5e-7)
     predictions = (passes + 1) // 2
     assert expected < distance(reversal_law(plain, NoisyOracle(JOINT, plain, predictions), predictions))
+    law = reversal_law(plain, NoisyOracle(JOINT, plain, passes), passes)
+    assert distance(law) == pytest.approx(uncorrected, abs=5e-7)
 
 
 def test_with_no_corrections_it_is_ancestral() -> None:

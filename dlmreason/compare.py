@@ -1,0 +1,98 @@
+"""Two arms on the same puzzles: `python -m dlmreason.compare records=<file> first=<arm@budget> second=<arm@budget>`.
+
+This file decides what a person sees of a pair: both shares, the paired difference with its interval and p, and what it
+rests on. Nothing is corrected for other comparisons, since it knows of none. It reads records and imports no torch.
+"""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from dlmreason import launch
+from dlmreason.analysis import words
+from dlmreason.analysis.comparison import At, Table, compare, point, table
+from dlmreason.analysis.records import Record, RecordsError, read
+from dlmreason.launch_rules import nearest
+
+
+def place(found: Table, name: str, rival: str) -> At:
+    """`arm@budget` as a place in the table; `arm` alone is at the highest budget that it shares with `rival`'s arm.
+
+    Raises: RecordsError for an arm or a budget that the records do not hold, with those that they do.
+    """
+    arm, rung = _split(found, name)
+    other, _ = _split(found, rival)
+    if rung is None:
+        shared = found.rungs(arm, other)
+        if not shared:
+            raise RecordsError(f"{arm} and {other} have no budget in common: name one for each, {arm}@<budget>")
+        rung = shared[-1]
+    if At(arm, rung) not in found.cells:
+        held = ", ".join(f"{each:,}" for each in found.rungs(arm))
+        raise RecordsError(f"{name}: {arm} has no budget {rung:,} in these records; it has {held}")
+    return At(arm, rung)
+
+
+def _split(found: Table, name: str) -> tuple[str, int | None]:
+    """The arm that a name begins with, and its budget if it has one."""
+    if name in found.arms:
+        return name, None
+    arm, _, rung = name.rpartition("@")
+    if arm not in found.arms:
+        raise RecordsError(
+            f"{name}: no arm of these records, which hold {', '.join(found.arms)}{nearest(arm or name, found.arms)}"
+        )
+    if not rung.isdecimal():
+        raise RecordsError(f"{name}: a budget is a whole number of passes, as in {arm}@{found.rungs(arm)[-1]}")
+    return arm, int(rung)
+
+
+def lines(found: Table, first: At, second: At) -> Iterator[str]:
+    """What is said of a pair.  Raises: RecordsError where the two share no puzzle."""
+    difference = compare(found, first, second)
+    for at in (first, second):
+        here = point(at, found.cells[at])
+        yield (
+            f"{at.arm} at {words.passes(at.rung)}: {words.percent(here['accuracy'])} "
+            f"{words.percent_interval(here['low'], here['high'])} of {here['n']:,} answers, "
+            f"{words.flops(here['flops'])} each"
+        )
+    seeds = "" if difference.pairs == difference.puzzles else f", {difference.pairs:,} pairs with their seeds"
+    yield (
+        f"{second.arm} over {first.arm}: {words.points_of_gain(difference.gain, difference.low, difference.high)}, "
+        f"{words.p_value(difference.p)} (paired, not corrected for other comparisons), "
+        f"n = {difference.puzzles:,} puzzles{seeds}; "
+        f"{difference.only_first:,} right with {first.arm} alone, {difference.only_second:,} with {second.arm} alone"
+    )
+
+
+def records_in(path: Path) -> Path:
+    """The file itself, or the records of a folder.  Raises: BadInput."""
+    if not path.is_dir():
+        return path
+    for name in ("records.jsonl", "records.jsonl.gz"):
+        if (path / name).exists():
+            return path / name
+    raise launch.BadInput(f"records={path}: there is no records.jsonl or records.jsonl.gz in it: give the file")
+
+
+def main(settings: launch.Settings) -> int:
+    """The entry point."""
+    path = records_in(Path(settings["records"]))
+    try:
+        contents = read(path, Record)
+    except OSError as error:
+        raise launch.BadInput(f"records={path}: cannot be read: {error.strerror}") from None
+    for problem in contents.problems:
+        launch.say(f"left out: {problem}")
+    with launch.refused(str(path), RecordsError):
+        found = table(contents.items)
+        first = place(found, settings["first"], settings["second"])
+        second = place(found, settings["second"], settings["first"])
+        for line in lines(found, first, second):
+            print(line)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(launch.run(main, "compare"))

@@ -1,0 +1,89 @@
+"""A pair of arms from a records file: the numbers are those of the analysis, and what is not there is refused."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from dlmreason.analysis.records import Record, Writer
+from tests.entry_points.tiny import ROOT, start
+
+
+def answers(arm: str, rung: int, right: Sequence[bool], key: str = "k") -> list[Record]:
+    return [
+        Record(
+            arm=arm, task="toy", split="test", example=str(i), difficulty=0, rung=rung, seed=0, answer="", correct=good,
+            reason="", nfe=rung, scheduled_passes=rung, sequential_depth=rung, flops=10 * rung, events={}, run_key=key,
+        )
+        for i, good in enumerate(right)
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Forty puzzles: `a` is right about twenty of them; `b` about ten at 4 passes and thirty at 16."""
+    with Writer(tmp_path / "records.jsonl") as out:
+        for rung, share in ((4, 10), (16, 30)):
+            out.append_many(answers("a", rung, [i < 20 for i in range(40)]))
+            out.append_many(answers("b", rung, [i < share for i in range(40)]))
+        out.append_many(answers("c", 64, [True] * 40))
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["", "records.jsonl"])
+def test_the_second_against_the_first_at_the_highest_budget_of_both(
+    name: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert start("compare", f"records={folder / name}", "first=a", "second=b") == 0
+    first, second, difference, *_ = capsys.readouterr().out.splitlines()
+    assert first == "a at 16 passes: 50.0 % [35.2, 64.8] of 40 answers, 160 FLOP each"
+    assert second.startswith("b at 16 passes: 75.0 %")
+    assert difference.startswith("b over a: +25.0 points [") and "p = .002" in difference
+    assert difference.endswith("n = 40 puzzles; 0 right with a alone, 10 with b alone")
+
+
+def test_each_at_a_budget_of_its_own(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert start("compare", f"records={folder}", "first=b@4", "second=c@64") == 0
+    assert "c over b: +75.0 points" in capsys.readouterr().out
+
+
+def test_a_committed_file_gives_the_difference_that_its_readme_quotes(capsys: pytest.CaptureFixture[str]) -> None:
+    records = ROOT / "experiments" / "remask_vs_no_remask" / "records.jsonl.gz"
+    assert start("compare", f"records={records}", "first=random@128", "second=learned@128") == 0
+    said = capsys.readouterr().out
+    assert "learned over random: +6.5 points [+2.8, +11.2]" in said
+    assert "`learned` over `random` +6.5 points [+2.8, +11.2]" in (records.parent / "README.md").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (("first=a", "second=bb@4"), ["bb@4", "a, b, c", "nearest: b"]),
+        (("first=a", "second=b@8"), ["b has no budget 8", "4, 16"]),
+        (("first=a@many", "second=b@4"), ["a@many", "whole number", "a@16"]),
+        (("first=a", "second=c"), ["no budget in common", "a@<budget>"]),
+        (("first=a",), ["second: needs a value"]),
+        (("first=7", "second=b"), ["first=7", "must be a text"]),
+    ],
+)
+def test_what_is_not_there_is_refused(
+    argv: tuple[str, ...], words: list[str], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert start("compare", f"records={folder}", *argv) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ") and said.count("\n") == 1
+    assert [word for word in words if word not in said] == []
+
+
+def test_a_folder_or_file_without_records_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert start("compare", f"records={tmp_path}", "first=a", "second=b") == 2
+    assert "there is no records.jsonl" in capsys.readouterr().err
+    assert start("compare", f"records={tmp_path / 'none'}", "first=a", "second=b") == 2
+    assert "cannot be read" in capsys.readouterr().err
+
+
+def test_two_runs_of_one_point_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Writer(tmp_path / "records.jsonl") as out:
+        out.append_many(answers("a", 4, [True]) + answers("a", 4, [True], key="other"))
+    assert start("compare", f"records={tmp_path}", "first=a", "second=a") == 2
+    assert "run_key k and other" in capsys.readouterr().err
