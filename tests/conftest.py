@@ -1,12 +1,17 @@
 """What all tests share: one thread for torch, and a small tree of config files.
 
-One thread, because the workers share two cores and the last bit of a sum depends on the number of threads.
+One thread, because the workers share two cores and the last bit of a sum depends on the number of threads. No deadline
+for an example of hypothesis: a busy machine is no failure.
 """
 
 import textwrap
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+hypothesis.settings.register_profile("any machine", deadline=None)
+hypothesis.settings.load_profile("any machine")
 
 CONF = {
     "go.yaml": """

@@ -46,7 +46,7 @@ def test_killed_by_the_system_it_ends_with_the_same_bytes(point: str, finished: 
     with process(
         "tests.entry_points.tiny", place, str(number), "experiment", *TINY, f"output={folder}", cwd=tmp_path
     ) as run:
-        _, error = run.communicate(timeout=120)
+        _, error = run.communicate(timeout=280)
     assert run.returncode == -signal.SIGKILL, error
     assert (folder / "training" / "answer" / "steps").exists()
     assert experiment(folder) == 0
@@ -79,7 +79,7 @@ def test_a_signal_ends_it_with_its_code_and_a_sentence(
     script.write_text("\n".join(line[8:] for line in stop.splitlines()))
     log.touch()
     with process("stop", cwd=tmp_path) as run:
-        _, error = run.communicate(timeout=120)
+        _, error = run.communicate(timeout=280)
     assert run.returncode == code, error
     assert error.rstrip().splitlines()[-1] == "interrupted; run the same command again to go on"
     assert "Traceback" not in error

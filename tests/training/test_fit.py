@@ -128,7 +128,7 @@ def run(folder: Path, until: int, stop: signal.Signals) -> subprocess.CompletedP
             if int(line) >= until:
                 process.send_signal(stop)
                 break
-        out, error = process.communicate(timeout=120)
+        out, error = process.communicate(timeout=280)
     return subprocess.CompletedProcess(command, process.returncode, out, error)
 
 
