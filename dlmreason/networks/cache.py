@@ -6,6 +6,7 @@ would have to read a later one that is not there yet. It knows no weights. Shape
 positions of a cache, H heads, D numbers per head.
 """
 
+import functools
 from typing import NamedTuple, Protocol
 
 import torch
@@ -67,8 +68,7 @@ class Cache(NamedTuple):
     def slots(self, positions: Tensor) -> Tensor:
         """[B * L * 2H] int64: where keys and values of `positions` [B, L] go in a layer seen as [B * 2H * S, D]."""
         rows, heads = self.layers[0].shape[:2]
-        places = torch.arange(rows * heads, device=positions.device).view(rows, 1, heads)
-        return (places * self.length + positions[:, :, None]).flatten()
+        return (_starts(rows, heads, self.length, positions.device) + positions[:, :, None]).flatten()
 
     def mask(self, positions: Tensor, block: int, dtype: torch.dtype) -> Tensor:
         """[B, 1, L, S] 0, or -inf where `positions` [B, L] must not look: at what comes later, which may be anything.
@@ -78,8 +78,26 @@ class Cache(NamedTuple):
         last = positions
         if block:  # the end of its block; behind a short one nothing has been read
             last = torch.minimum(positions // block * block + block - 1, positions[:, -1:])
-        hidden = torch.arange(self.length, device=positions.device) > last[:, None, :, None]
-        return torch.zeros(hidden.shape, dtype=dtype, device=positions.device).masked_fill(hidden, -torch.inf)
+        hidden = _places(self.length, positions.device) > last[:, None, :, None]
+        return torch.where(hidden, -torch.inf, _zero(dtype, positions.device))
+
+
+# Made once: of one token a call costs more than the numbers.
+@functools.lru_cache(maxsize=16)
+def _places(length: int, device: torch.device) -> Tensor:
+    return torch.arange(length, device=device)
+
+
+@functools.lru_cache(maxsize=16)
+def _zero(dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.zeros((), dtype=dtype, device=device)
+
+
+@functools.lru_cache(maxsize=16)
+def _starts(rows: int, heads: int, length: int, device: torch.device) -> Tensor:
+    """[rows, 1, heads] int64: where the first position of each row's heads lies in a layer seen as a list of
+    positions."""
+    return torch.arange(rows * heads, device=device).view(rows, 1, heads) * length
 
 
 def check_part(shape: Sizes, length: int, cache: Cache, at: Tensor | int) -> None:

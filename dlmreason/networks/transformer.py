@@ -131,7 +131,7 @@ class _Reach(NamedTuple):
     mask: Tensor | None  # [B, 1, L, S] 0 or -inf with a cache, [L, L] bool without; None: all that is there
     slots: Tensor | None  # [B * L * 2H] int64, where keys and values go in a layer's cache seen as [B * 2H * S, D];
     # None: they are not kept
-    turn: tuple[Tensor, Tensor] | None  # cos and sin, each [1 or B, L, 1, 1, D], where positions are rotary
+    turn: tuple[Tensor, Tensor] | None  # cos and sin, each [1 or B, L, 3, 1, D], where positions are rotary
 
 
 class _Block(nn.Module):
@@ -158,7 +158,7 @@ class _Block(nn.Module):
         rows, length, _ = qkv.shape
         qkv = qkv.view(rows, length, 3, self.num_heads, -1)
         if reach.turn is not None:
-            qkv = torch.cat((_turn(qkv[:, :, :2], *reach.turn), qkv[:, :, 2:]), 2)
+            qkv = _turn(qkv, *reach.turn)
         if memory is None:
             query, key, value = qkv.permute(2, 0, 3, 1, 4)
         elif reach.slots is None:
@@ -166,7 +166,9 @@ class _Block(nn.Module):
             key, value = (torch.cat(both, 2) for both in zip(memory.chunk(2, 1), fresh_ones, strict=True))
         else:
             query = qkv[:, :, 0].transpose(1, 2)
-            fresh = qkv[:, :, 1:].reshape(-1, memory.shape[-1]).to(memory.dtype)
+            fresh = qkv[:, :, 1:].reshape(-1, memory.shape[-1])
+            if fresh.dtype != memory.dtype:
+                fresh = fresh.to(memory.dtype)
             memory.view(-1, memory.shape[-1]).index_copy_(0, reach.slots, fresh)
             key, value = memory.chunk(2, 1)
         mixed: Tensor = functional.scaled_dot_product_attention(
@@ -175,10 +177,13 @@ class _Block(nn.Module):
         return mixed.transpose(1, 2).reshape(rows, length, -1)
 
 
-def _turn(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
-    """Pairs (i, i + D/2) turned by an angle that grows with the position [RoFormer, arXiv:2104.09864]."""
-    left, right = x.chunk(2, -1)
-    return x * cos + torch.cat((-right, left), -1) * sin
+def _turn(qkv: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Pairs (i, i + D/2) turned by an angle that grows with the position, of queries and keys [RoFormer,
+    arXiv:2104.09864].
+
+    Values are turned by no angle with them: of one token a call costs more than the numbers.
+    """
+    return qkv * cos + qkv.roll(qkv.shape[-1] // 2, -1) * sin
 
 
 class _Recall(nn.Module):
@@ -359,7 +364,9 @@ class Transformer(nn.Module):
                 mask = prompt_apart(length, shape.prompt, device)
         else:
             first = at if isinstance(at, Tensor) else torch.full((rows,), at, device=device)
-            positions = first[:, None] + torch.arange(length, device=device)
+            positions = first[:, None]
+            if length > 1:
+                positions = positions + torch.arange(length, device=device)
             here = self.positions[positions]
             # A prompt reads all of its cache; what is behind it that and itself, which nobody reads again.
             mask = None if shape.prompt else cache.mask(positions, shape.block, x.dtype)
@@ -368,12 +375,17 @@ class Transformer(nn.Module):
         causal = shape.attention == "causal"
         if shape.positions == "learned":
             return x + here, _Reach(causal, mask, slots, None)
-        cos, sin = here.view(-1, length, 2, 1, 1, shape.head_dim).unbind(2)
+        cos, sin = here.view(-1, length, 2, 3, 1, shape.head_dim).unbind(2)
         return x, _Reach(causal, mask, slots, (cos, sin))
 
 
 def _angles(shape: Shape) -> Tensor:
-    """[length, 2, head_dim] float32: cos and sin of each position's rotary angles."""
+    """[length, 2, 3, head_dim] float32: cos and sin of each position's rotary angles, for query, key and value; the sin
+    with the sign that its half takes."""
     rates = ROTARY_BASE ** -(torch.arange(0, shape.head_dim, 2, dtype=torch.float64) / shape.head_dim)
     angle = torch.arange(shape.length, dtype=torch.float64)[:, None] * rates.repeat(2)
-    return torch.stack((angle.cos(), angle.sin()), 1).float()
+    sign = torch.ones(shape.head_dim, dtype=torch.float64)
+    sign[: shape.head_dim // 2] = -1
+    turned = torch.stack((angle.cos(), angle.sin() * sign), 1)
+    left = torch.stack((torch.ones_like(angle), torch.zeros_like(angle)), 1)
+    return torch.stack((turned, turned, left), 2).float()

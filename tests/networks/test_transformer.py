@@ -13,7 +13,7 @@ from torch import Tensor
 from dlmreason.canvas import Ask, take
 from dlmreason.networks.cache import Cache
 from dlmreason.networks.denoiser import Denoise
-from dlmreason.networks.transformer import Shape, Transformer
+from dlmreason.networks.transformer import Shape, Transformer, _turn
 
 torch.set_num_threads(1)
 
@@ -104,14 +104,19 @@ def test_places_matter(positions: str) -> None:
 def test_rotary_positions_are_relative() -> None:
     """Shifted in the cache by some places, a text that begins there reads the same."""
     network = network_of(torch.float64, attention="causal", positions="rotary")
-    angles = network.positions[:, :, None, None, None]
     query = torch.randn(8, dtype=torch.float64)
     key = torch.randn(8, dtype=torch.float64)
 
+    def parts(x: Tensor, place: int) -> Tensor:
+        """x as query, as key and as value of that place."""
+        cos, sin = network.positions[place][:, :, None].double()
+        return _turn(x.expand(3, 1, 8), cos, sin)[:, 0]
+
     def turned(x: Tensor, place: int) -> Tensor:
-        cos, sin = angles[place, :, 0, 0, 0].double()
-        left, right = x.chunk(2)
-        return x * cos + torch.cat((-right, left)) * sin
+        as_query, as_key, as_value = parts(x, place)
+        assert torch.equal(as_query, as_key)
+        assert torch.equal(as_value, x)
+        return as_query
 
     one, other = turned(query, 9) @ turned(key, 4), turned(query, 25) @ turned(key, 20)
     assert one == pytest.approx(float(other), abs=1e-5)
