@@ -124,15 +124,23 @@ def bootstrap(
 ) -> Interval:
     """The percentile interval of a statistic of column sums when the rows, puzzles, are drawn again.
 
-    columns: [puzzles, k].  statistic: sums [resamples, k] -> [resamples].  Puzzles with the same row are
-    interchangeable, so counts of distinct rows are drawn instead of puzzles: the same law, at a cost that does not grow
-    with the puzzles.
+    columns: [puzzles, k].  statistic: sums [resamples, k] -> [resamples].
+    """
+    low, high = np.quantile(statistic(resampled(columns, seed)), [0.025, 0.975])
+    return Interval(float(low), float(high))
+
+
+def resampled(columns: Counts | npt.NDArray[np.float64], seed: int) -> npt.NDArray[np.float64]:
+    """[resamples, k]: sums of columns [puzzles, k] over as many rows, drawn again with replacement.
+
+    Puzzles with the same row are interchangeable, so counts of distinct rows are drawn instead of puzzles: the same
+    law, at a cost that does not grow with the puzzles where few rows differ.
     """
     rows, counts = np.unique(columns, axis=0, return_counts=True)
     n = len(columns)
     drawn = np.random.default_rng(seed).multinomial(n, counts / n, size=RESAMPLES)
-    low, high = np.quantile(statistic((drawn @ rows).astype(np.float64)), [0.025, 0.975])
-    return Interval(float(low), float(high))
+    sums: npt.NDArray[np.float64] = (drawn @ rows).astype(np.float64)
+    return sums
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
