@@ -1,9 +1,11 @@
 """Two arms on the same puzzles: `python -m dlmreason.compare records=<file> first=<arm@budget> second=<arm@budget>`.
 
-This file decides what a person sees of a pair: both shares, the paired difference with its interval and p, and what it
-rests on. Nothing is corrected for other comparisons, since it knows of none. It reads records and imports no torch.
+This file decides what a person sees of a pair: both shares, the paired difference with its interval and p, what it
+rests on, and where one of the arms overtakes the other. Nothing is corrected for other comparisons, since it knows of
+none. It reads records and imports no torch.
 """
 
+import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,9 @@ from pathlib import Path
 from dlmreason import launch
 from dlmreason.analysis import words
 from dlmreason.analysis.comparison import At, Table, compare, point, table
-from dlmreason.analysis.records import Record, RecordsError, read
+from dlmreason.analysis.crossing import ALWAYS, DEPTH, FLOPS, Axis, Crossing, crossing, seconds
+from dlmreason.analysis.records import Record, RecordsError, Timing, read
+from dlmreason.analysis.statistics import RESAMPLES
 from dlmreason.launch_rules import nearest
 
 
@@ -66,6 +70,48 @@ def lines(found: Table, first: At, second: At) -> Iterator[str]:
     )
 
 
+def over_costs(found: Crossing, axis: Axis) -> Iterator[str]:
+    """Who is ahead over the costs that both cover, from where on, and by how much on the mean."""
+    span = f"from {axis.shown(found.low)} to {axis.shown(found.high)} ({axis.name} an answer)"
+    if found.ahead is None:
+        yield f"{span} the two are level"
+    else:
+        if found.overtakings:
+            turns = ", ".join(f"{each.ahead} at {axis.shown(each.cost)}" for each in found.overtakings)
+            yield f"{span} the lead changes {words.times(len(found.overtakings))}: {turns}"
+        else:
+            yield f"{span} {found.ahead} is never behind {found.first if found.ahead == found.second else found.second}"
+        low, high = (_end(cost, axis) for cost in found.overtakes)
+        yield (
+            f"{found.ahead} is ahead for good from [{low}, {high}] on; of {RESAMPLES:,} draws of the puzzles it is "
+            f"never behind in {words.percent(found.below)}, overtakes within the range in {words.percent(found.within)}"
+            f" and is not ahead at its end in {words.percent(found.beyond)}"
+        )
+    low, high = found.area_interval
+    gain = (
+        words.points_of_gain(found.area, low, high) if low < high else f"{100 * found.area:+.1f} points in every draw"
+    )
+    yield f"{found.second} over {found.first} on the mean of that range, cost counted by its log: {gain}"
+    if found.left_out:
+        budgets = ", ".join(f"{at.arm}@{at.rung}" for at in found.left_out)
+        yield f"left out, since not every puzzle was answered there or nothing was spent: {budgets}"
+
+
+def _end(cost: float, axis: Axis) -> str:
+    return axis.shown(cost) if math.isfinite(cost) else "below the range" if cost == ALWAYS else "beyond the range"
+
+
+def _axis(name: str, path: Path) -> Axis:
+    """The axis of a name; seconds are read from the timings beside the records."""
+    if name != "seconds":
+        return {"flops": FLOPS, "depth": DEPTH}[name]
+    beside = path.with_name(path.name.replace("records", "timings").removesuffix(".gz"))
+    try:
+        return seconds(read(beside, Timing).items)
+    except OSError as error:
+        raise launch.BadInput(f"axis=seconds: {beside} cannot be read: {error.strerror}") from None
+
+
 def records_in(path: Path) -> Path:
     """The file itself, or the records of a folder.  Raises: BadInput."""
     if not path.is_dir():
@@ -91,6 +137,12 @@ def main(settings: launch.Settings) -> int:
         second = place(found, settings["second"], settings["first"])
         for line in lines(found, first, second):
             print(line)
+        axis = _axis(settings["axis"], path)
+        try:
+            said = list(over_costs(crossing(found, first.arm, second.arm, axis), axis))
+        except RecordsError as error:
+            said = [f"where one overtakes the other cannot be said: {error}"]
+        print("\n".join(said))
     return 0
 
 

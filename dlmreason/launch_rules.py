@@ -181,6 +181,7 @@ RULES: dict[str, Rule] = {
     "records": Text(),
     "first": Text(),
     "second": Text(),
+    "axis": Choice("flops", "depth", "seconds"),
     "temperature": Real(above=0),
     "budget.passes": Integer(1, 2**40),
     "budget.rungs": Maybe(Several(Integer(1, 2**40), increasing=True)),

@@ -37,7 +37,9 @@ class Axis:
 
 
 FLOPS = Axis("FLOPs", lambda at, record: record.flops, words.flops)
-DEPTH = Axis("sequential depth", lambda at, record: record.sequential_depth, words.number)
+DEPTH = Axis(
+    "sequential depth", lambda at, record: record.sequential_depth, lambda value: words.number(round(value, 6))
+)
 
 
 def seconds(timings: Iterable[Timing]) -> Axis:

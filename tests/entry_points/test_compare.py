@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dlmreason.analysis.records import Record, Writer
+from dlmreason.analysis.records import Record, Timing, Writer
 from tests.entry_points.tiny import ROOT, start
 
 
@@ -55,6 +55,35 @@ def test_a_committed_file_gives_the_difference_that_its_readme_quotes(capsys: py
     assert "`learned` over `random` +6.5 points [+2.8, +11.2]" in (records.parent / "README.md").read_text("utf-8")
 
 
+def test_it_says_who_overtakes_where(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """20 of 40 throughout, against 10 rising to 30: level half way in the log of the cost."""
+    assert start("compare", f"records={folder}", "first=a", "second=b") == 0
+    lead, since, mean = capsys.readouterr().out.splitlines()[3:]
+    assert lead == "from 40 FLOP to 160 FLOP (FLOPs an answer) the lead changes once: b at 80 FLOP"
+    assert since.startswith("b is ahead for good from [") and "10,000 draws" in since
+    assert mean.startswith("b over a on the mean of that range, cost counted by its log: +0.0 points [")
+    assert start("compare", f"records={folder}", "first=a", "second=b", "axis=depth") == 0
+    assert "from 4 to 16 (sequential depth an answer) the lead changes once: b at 8" in capsys.readouterr().out
+
+
+def test_seconds_come_from_the_timings_beside_the_records(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = (f"records={folder}", "first=a", "second=b", "axis=seconds")
+    assert start("compare", *argv) == 2
+    assert "timings.jsonl cannot be read" in capsys.readouterr().err
+    with Writer(folder / "timings.jsonl") as out:
+        out.append_many(Timing(arm, rung, rung, 40, 8, 1, None, "cpu", 1, "k") for arm in "ab" for rung in (4, 16))
+    assert start("compare", *argv) == 0
+    assert "from 0.1 s to 0.4 s (seconds an answer) the lead changes once: b at 0.2 s" in capsys.readouterr().out
+
+
+def test_arms_without_a_common_range_are_compared_at_their_budgets(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert start("compare", f"records={folder}", "first=b@4", "second=c@64") == 0
+    said = capsys.readouterr().out
+    assert "where one overtakes the other cannot be said: c has 1 of 1 budgets" in said
+
+
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
@@ -64,6 +93,7 @@ def test_a_committed_file_gives_the_difference_that_its_readme_quotes(capsys: py
         (("first=a", "second=c"), ["no budget in common", "a@<budget>"]),
         (("first=a",), ["second: needs a value"]),
         (("first=7", "second=b"), ["first=7", "must be a text"]),
+        (("first=a", "second=b", "axis=joules"), ["axis=joules", "flops, depth, seconds"]),
     ],
 )
 def test_what_is_not_there_is_refused(
