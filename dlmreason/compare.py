@@ -12,43 +12,11 @@ from pathlib import Path
 
 from dlmreason import launch
 from dlmreason.analysis import words
-from dlmreason.analysis.comparison import At, Table, compare, point, table
+from dlmreason.analysis.comparison import LEVEL, At, Table, compare, point, table
 from dlmreason.analysis.crossing import ALWAYS, DEPTH, FLOPS, Axis, Crossing, crossing, seconds
+from dlmreason.analysis.family import place, within_reach
 from dlmreason.analysis.records import Record, RecordsError, Timing, read
 from dlmreason.analysis.statistics import RESAMPLES
-from dlmreason.launch_rules import nearest
-
-
-def place(found: Table, name: str, rival: str) -> At:
-    """`arm@budget` as a place in the table; `arm` alone is at the highest budget that it shares with `rival`'s arm.
-
-    Raises: RecordsError for an arm or a budget that the records do not hold, with those that they do.
-    """
-    arm, rung = _split(found, name)
-    other, _ = _split(found, rival)
-    if rung is None:
-        shared = found.rungs(arm, other)
-        if not shared:
-            raise RecordsError(f"{arm} and {other} have no budget in common: name one for each, {arm}@<budget>")
-        rung = shared[-1]
-    if At(arm, rung) not in found.cells:
-        held = ", ".join(f"{each:,}" for each in found.rungs(arm))
-        raise RecordsError(f"{name}: {arm} has no budget {rung:,} in these records; it has {held}")
-    return At(arm, rung)
-
-
-def _split(found: Table, name: str) -> tuple[str, int | None]:
-    """The arm that a name begins with, and its budget if it has one."""
-    if name in found.arms:
-        return name, None
-    arm, _, rung = name.rpartition("@")
-    if arm not in found.arms:
-        raise RecordsError(
-            f"{name}: no arm of these records, which hold {', '.join(found.arms)}{nearest(arm or name, found.arms)}"
-        )
-    if not rung.isdecimal():
-        raise RecordsError(f"{name}: a budget is a whole number of passes, as in {arm}@{found.rungs(arm)[-1]}")
-    return arm, int(rung)
 
 
 def lines(found: Table, first: At, second: At) -> Iterator[str]:
@@ -68,6 +36,9 @@ def lines(found: Table, first: At, second: At) -> Iterator[str]:
         f"n = {difference.puzzles:,} puzzles{seeds}; "
         f"{difference.only_first:,} right with {first.arm} alone, {difference.only_second:,} with {second.arm} alone"
     )
+    reach = within_reach(difference.only_first + difference.only_second, difference.pairs, difference.puzzles)
+    if difference.p >= LEVEL and reach:
+        yield f"that settles nothing: {reach}"
 
 
 def over_costs(found: Crossing, axis: Axis) -> Iterator[str]:
@@ -81,9 +52,9 @@ def over_costs(found: Crossing, axis: Axis) -> Iterator[str]:
             yield f"{span} the lead changes {words.times(len(found.overtakings))}: {turns}"
         else:
             yield f"{span} {found.ahead} is never behind {found.first if found.ahead == found.second else found.second}"
-        low, high = (_end(cost, axis) for cost in found.overtakes)
+        ends = ", ".join(_end(cost, axis) for cost in found.overtakes)
         yield (
-            f"{found.ahead} is ahead for good from [{low}, {high}] on; of {RESAMPLES:,} draws of the puzzles it is "
+            f"{found.ahead} is ahead for good from [{ends}] on; of {RESAMPLES:,} draws of the puzzles it is "
             f"never behind in {words.percent(found.below)}, overtakes within the range in {words.percent(found.within)}"
             f" and is not ahead at its end in {words.percent(found.beyond)}"
         )

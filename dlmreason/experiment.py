@@ -29,7 +29,7 @@ def main(settings: launch.Settings) -> int:
     task = assembly.task_of(settings)
     models = assembly.models_of(settings, task)
     policies = assembly.policies_of(settings)
-    assembly.ladder_of(settings["budget"])
+    _check_family(settings, assembly.ladder_of(settings["budget"]))
     device = assembly.device_of(settings)
     examples = examples_of(task, settings)
     folder = Path(settings["output"])
@@ -79,7 +79,29 @@ def _one_policy(settings: launch.Settings) -> launch.Settings:
     if first is None:
         raise launch.BadInput(f"policy={policy['name']}: this experiment has no diffusion arm")
     kept = {name: arm for name, arm in arms.items() if arm["kind"] != "diffusion"}
-    return settings | {"arms": {policy["name"]: first | {"policy": policy}} | kept, "primary": policy["name"]}
+    return settings | {
+        "arms": {policy["name"]: first | {"policy": policy}} | kept,
+        "primary": policy["name"],
+        "family": None,
+    }
+
+
+def _check_family(settings: launch.Settings, ladder: tuple[int, ...]) -> None:
+    """Refuses, before any compute, declared comparisons that these arms and budgets cannot make.
+
+    An arm may report as several, `thought.vote` and others, whose names begin with its own.
+    """
+    for name in (name for pair in settings["family"] or () for name in pair):
+        arm, _, rung = name.partition("@")
+        if not any(arm == each or arm.startswith(f"{each}.") for each in settings["arms"]):
+            raise launch.BadInput(
+                f"family: {name}: no arm of this experiment, which has {', '.join(settings['arms'])}; "
+                "family=null declares nothing"
+            )
+        if rung and rung not in map(str, ladder):
+            raise launch.BadInput(
+                f"family: {name}: no budget of this ladder, {', '.join(map(str, ladder))}; family=null declares nothing"
+            )
 
 
 if __name__ == "__main__":

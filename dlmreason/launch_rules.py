@@ -181,6 +181,8 @@ RULES: dict[str, Rule] = {
     "records": Text(),
     "first": Text(),
     "second": Text(),
+    "family": Maybe(Several(Several(Text(), fewest=2))),
+    "tolerance": Maybe(Real(0, below=1)),
     "axis": Choice("flops", "depth", "seconds"),
     "temperature": Real(above=0),
     "budget.passes": Integer(1, 2**40),

@@ -236,7 +236,9 @@ def _grid(curves: Curves) -> Array:
 
 def _at(x: Array, y: Array, grid: Array) -> Array:
     """[R, G]: a curve at each place of the grid; beyond its ends it stays level."""
-    left = np.clip((x[:, None, :] <= grid[:, :, None]).sum(axis=2) - 1, 0, x.shape[1] - 2)
+    left = np.zeros(grid.shape, dtype=np.int64)  # the piece that a place lies on: inner bends at or before it
+    for bend in range(1, x.shape[1] - 1):
+        left += x[:, bend, None] <= grid
     x0, x1 = np.take_along_axis(x, left, axis=1), np.take_along_axis(x, left + 1, axis=1)
     y0, y1 = np.take_along_axis(y, left, axis=1), np.take_along_axis(y, left + 1, axis=1)
     share = np.clip((grid - x0) / np.where(x1 > x0, x1 - x0, 1.0), 0.0, 1.0)

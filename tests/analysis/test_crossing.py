@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dlmreason.analysis import crossing as module
+from dlmreason.analysis import statistics
 from dlmreason.analysis.comparison import At, table
 from dlmreason.analysis.crossing import ALWAYS, DEPTH, FLOPS, NEVER, Overtaking, crossing, plain, seconds
 from dlmreason.analysis.records import RecordsError, Timing
@@ -259,8 +260,9 @@ def law(dice, puzzles, slopes, costs, spread=0.5):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("puzzles", [200, 500])
-def test_the_interval_holds_the_true_crossing(puzzles):
+def test_the_interval_holds_the_true_crossing(puzzles, monkeypatch):
     """Lines that cross at 100 in truth; the ends of the range are far enough for both to be seen ahead."""
+    monkeypatch.setattr(statistics, "RESAMPLES", 2000)
     costs, runs = (1, 10, 100, 1000, 10000), 600
     covered = areas = 0
     for run in range(runs):
@@ -275,8 +277,9 @@ def test_the_interval_holds_the_true_crossing(puzzles):
 
 
 @pytest.mark.slow
-def test_two_copies_of_one_law_are_seldom_seen_to_cross_or_to_differ():
+def test_two_copies_of_one_law_are_seldom_seen_to_cross_or_to_differ(monkeypatch):
     """A/A: both ends within the range would say that an arm overtook; an area interval without 0 that one is better."""
+    monkeypatch.setattr(statistics, "RESAMPLES", 2000)
     runs, crossed, better = 600, 0, 0
     for run in range(runs):
         columns = law(np.random.default_rng([7, run]), 200, (0.1, 0.1), (1, 10, 100, 1000, 10000))

@@ -1,5 +1,6 @@
 """A pair of arms from a records file: the numbers are those of the analysis, and what is not there is refused."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -87,7 +88,7 @@ def test_arms_without_a_common_range_are_compared_at_their_budgets(
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (("first=a", "second=bb@4"), ["bb@4", "a, b, c", "nearest: b"]),
+        (("first=a", "second=bb@4"), ["bb@4", "no arm", "a, b, c"]),
         (("first=a", "second=b@8"), ["b has no budget 8", "4, 16"]),
         (("first=a@many", "second=b@4"), ["a@many", "whole number", "a@16"]),
         (("first=a", "second=c"), ["no budget in common", "a@<budget>"]),
@@ -117,3 +118,23 @@ def test_two_runs_of_one_point_are_refused(tmp_path: Path, capsys: pytest.Captur
         out.append_many(answers("a", 4, [True]) + answers("a", 4, [True], key="other"))
     assert start("compare", f"records={tmp_path}", "first=a", "second=a") == 2
     assert "run_key k and other" in capsys.readouterr().err
+
+
+def test_a_report_keeps_to_what_the_claim_declared(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Unmatched points take the figure of before away; matched ones bring it back."""
+    (folder / "run.json").write_text(json.dumps({"family": [["a@4", "b@16"]], "tolerance": 0.1}))
+    (folder / "figure.svg").write_text("<svg/>")
+    assert start("report", f"output={folder}") == 0
+    said = capsys.readouterr()
+    assert (
+        "figure.svg is not drawn: no common axis: a at 4 passes spends 40 FLOP and b at 16 passes spends 160"
+        in said.err
+    )
+    assert "Declared: b is ahead of a at 16 passes (against 4 passes): +25.0 points" in said.out
+    assert not (folder / "figure.svg").exists() and (folder / "report.html").exists()
+    (folder / "run.json").write_text(json.dumps({"family": [["a@4", "b@4"]], "tolerance": 0.1}))
+    assert start("report", f"output={folder}") == 0
+    assert (folder / "figure.svg").exists()
+    (folder / "run.json").write_text(json.dumps({"family": [["a@4", "x@4"]]}))
+    assert start("report", f"output={folder}") == 2
+    assert "x@4: no arm of these records" in capsys.readouterr().err
