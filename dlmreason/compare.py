@@ -5,7 +5,6 @@ rests on, and where one of the arms overtakes the other. Nothing is corrected fo
 none. It reads records and imports no torch.
 """
 
-import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,10 +12,9 @@ from pathlib import Path
 from dlmreason import launch
 from dlmreason.analysis import words
 from dlmreason.analysis.comparison import LEVEL, At, Table, compare, point, table
-from dlmreason.analysis.crossing import ALWAYS, DEPTH, FLOPS, Axis, Crossing, crossing, seconds
+from dlmreason.analysis.crossing import DEPTH, FLOPS, Axis, crossing, said, seconds
 from dlmreason.analysis.family import place, within_reach
 from dlmreason.analysis.records import Record, RecordsError, Timing, read
-from dlmreason.analysis.statistics import RESAMPLES
 
 
 def lines(found: Table, first: At, second: At) -> Iterator[str]:
@@ -39,37 +37,6 @@ def lines(found: Table, first: At, second: At) -> Iterator[str]:
     reach = within_reach(difference.only_first + difference.only_second, difference.pairs, difference.puzzles)
     if difference.p >= LEVEL and reach:
         yield f"that settles nothing: {reach}"
-
-
-def over_costs(found: Crossing, axis: Axis) -> Iterator[str]:
-    """Who is ahead over the costs that both cover, from where on, and by how much on the mean."""
-    span = f"from {axis.shown(found.low)} to {axis.shown(found.high)} ({axis.name} an answer)"
-    if found.ahead is None:
-        yield f"{span} the two are level"
-    else:
-        if found.overtakings:
-            turns = ", ".join(f"{each.ahead} at {axis.shown(each.cost)}" for each in found.overtakings)
-            yield f"{span} the lead changes {words.times(len(found.overtakings))}: {turns}"
-        else:
-            yield f"{span} {found.ahead} is never behind {found.first if found.ahead == found.second else found.second}"
-        ends = ", ".join(_end(cost, axis) for cost in found.overtakes)
-        yield (
-            f"{found.ahead} is ahead for good from [{ends}] on; of {RESAMPLES:,} draws of the puzzles it is "
-            f"never behind in {words.percent(found.below)}, overtakes within the range in {words.percent(found.within)}"
-            f" and is not ahead at its end in {words.percent(found.beyond)}"
-        )
-    low, high = found.area_interval
-    gain = (
-        words.points_of_gain(found.area, low, high) if low < high else f"{100 * found.area:+.1f} points in every draw"
-    )
-    yield f"{found.second} over {found.first} on the mean of that range, cost counted by its log: {gain}"
-    if found.left_out:
-        budgets = ", ".join(f"{at.arm}@{at.rung}" for at in found.left_out)
-        yield f"left out, since not every puzzle was answered there or nothing was spent: {budgets}"
-
-
-def _end(cost: float, axis: Axis) -> str:
-    return axis.shown(cost) if math.isfinite(cost) else "below the range" if cost == ALWAYS else "beyond the range"
 
 
 def _axis(name: str, path: Path) -> Axis:
@@ -110,10 +77,10 @@ def main(settings: launch.Settings) -> int:
             print(line)
         axis = _axis(settings["axis"], path)
         try:
-            said = list(over_costs(crossing(found, first.arm, second.arm, axis), axis))
+            about = list(said(crossing(found, first.arm, second.arm, axis), axis))
         except RecordsError as error:
-            said = [f"where one overtakes the other cannot be said: {error}"]
-        print("\n".join(said))
+            about = [f"where one overtakes the other cannot be said: {error}"]
+        print("\n".join(about))
     return 0
 
 

@@ -2,13 +2,13 @@
 
 This file decides what an arm's curve is: accuracy, piecewise linear in the log of a cost between the arm's budgets,
 never beyond them; so two curves are compared on the range that both cover, and nowhere else. What is uncertain is told
-by drawing puzzles again: a puzzle brings all its seeds, budgets and both arms, with what it cost. It knows no words and
-no test; the axis says what a cost is.
+by drawing puzzles again: a puzzle brings all its seeds, budgets and both arms, with what it cost. It knows no test and
+no claim; the axis says what a cost is.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ import numpy.typing as npt
 from dlmreason.analysis import words
 from dlmreason.analysis.comparison import At, Table
 from dlmreason.analysis.records import Record, RecordsError, Timing
-from dlmreason.analysis.statistics import Interval, resampled
+from dlmreason.analysis.statistics import RESAMPLES, Interval, resampled
 
 Array = npt.NDArray[np.float64]
 NEVER = float("inf")
@@ -320,11 +320,43 @@ def _ends(values: Array) -> Interval:
     return Interval(float(low), float(high))
 
 
-def plain(found: Crossing, axis: Axis) -> Mapping[str, object]:
+def said(found: Crossing, axis: Axis) -> Iterator[str]:
+    """Who is ahead over the costs that both cover, from where on, and by how much on the mean."""
+    span = f"from {axis.shown(found.low)} to {axis.shown(found.high)} ({axis.name} an answer)"
+    if found.ahead is None:
+        yield f"{span} the two are level"
+    else:
+        if found.overtakings:
+            turns = ", ".join(f"{each.ahead} at {axis.shown(each.cost)}" for each in found.overtakings)
+            yield f"{span} the lead changes {words.times(len(found.overtakings))}: {turns}"
+        else:
+            yield f"{span} {found.ahead} is never behind {found.first if found.ahead == found.second else found.second}"
+        ends = ", ".join(_end(cost, axis) for cost in found.overtakes)
+        yield (
+            f"{found.ahead} is ahead for good from [{ends}] on; of {RESAMPLES:,} draws of the puzzles it is "
+            f"never behind in {words.percent(found.below)}, overtakes within the range in {words.percent(found.within)}"
+            f" and is not ahead at its end in {words.percent(found.beyond)}"
+        )
+    low, high = found.area_interval
+    gain = (
+        words.points_of_gain(found.area, low, high) if low < high else f"{100 * found.area:+.1f} points in every draw"
+    )
+    yield f"{found.second} over {found.first} on the mean of that range, cost counted by its log: {gain}"
+    if found.left_out:
+        budgets = ", ".join(f"{at.arm}@{at.rung}" for at in found.left_out)
+        yield f"left out, since not every puzzle was answered there or nothing was spent: {budgets}"
+
+
+def _end(cost: float, axis: Axis) -> str:
+    return axis.shown(cost) if np.isfinite(cost) else "below the range" if cost == ALWAYS else "beyond the range"
+
+
+def plain(found: Crossing, axis: Axis) -> dict[str, Any]:
     """For JSON, which has no infinity: None stands for an end that is not within the range."""
     ends = [cost if np.isfinite(cost) else None for cost in found.overtakes]
     return found._asdict() | {
         "axis": axis.name,
+        "words": list(said(found, axis)),
         "overtakes": ends,
         "left_out": [at._asdict() for at in found.left_out],
         "overtakings": [each._asdict() for each in found.overtakings],

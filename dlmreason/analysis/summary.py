@@ -27,9 +27,10 @@ from dlmreason.analysis.comparison import (
     table,
     winners,
 )
+from dlmreason.analysis.crossing import FLOPS, crossing, plain
 from dlmreason.analysis.family import Compared, Pair, corrected, declared, said, within_reach
 from dlmreason.analysis.footing import still_learning, unmatched
-from dlmreason.analysis.records import Record
+from dlmreason.analysis.records import Record, RecordsError
 from dlmreason.analysis.revisions import revisions
 from dlmreason.analysis.statistics import pairs_needed
 
@@ -60,12 +61,13 @@ def summary(
     found = table(records)
     pairs = declared(found, family or ())
     judged = corrected(found, pairs)
+    crossings = _crossings(found, pairs)
     won = winners(found)
     fallen = [fall for arm in found.competitors for fall in falls(found, arm)]
     comparisons = _rivals(found, mind, controls)
     removed = _removed(found, mind, base)
     sentences = [
-        *_family_sentences(judged),
+        *_family_sentences(judged, crossings),
         *_headline(found, won),
         *_winner_sentences(won),
         *_removed_sentences(removed),
@@ -86,6 +88,7 @@ def summary(
         "winners": [winner._asdict() for winner in won],
         "errors_removed": _plain_removed(removed) if removed else None,
         "family": [_plain_compared(row) for row in judged],
+        "crossings": crossings,
         "comparisons": comparisons,
         "falls": [_plain_fall(fall) for fall in fallen],
         "difficulty": [row._asdict() for row in by_difficulty(found)],
@@ -266,12 +269,24 @@ def _paper_sentences(found: Table) -> list[str]:
     return [f"The published grader, which checks less, would have counted: {'; '.join(parts)}."] if parts else []
 
 
-def _family_sentences(judged: Sequence[Compared]) -> list[str]:
+def _crossings(found: Table, pairs: Sequence[Pair]) -> list[dict[str, Any]]:
+    """Of every two arms that a family compares, where one overtakes the other; none where their costs do not meet."""
+    result = []
+    for first, second in dict.fromkeys((first.arm, second.arm) for first, second in pairs if first.arm != second.arm):
+        try:
+            result.append(plain(crossing(found, first, second), FLOPS))
+        except RecordsError as error:
+            result.append({"first": first, "second": second, "axis": FLOPS.name, "words": [str(error)]})
+    return result
+
+
+def _family_sentences(judged: Sequence[Compared], crossings: Sequence[Mapping[str, Any]]) -> list[str]:
     if not judged:
         return []
     count = "one comparison was" if len(judged) == 1 else f"{len(judged)} comparisons were"
     about = f"Before the run {count} declared, Holm's correction is over these, and all others are exploratory."
-    return [*(f"Declared: {said(row, LEVEL)}." for row in judged), about]
+    followed = [f"{each['second']} against {each['first']}: {'; '.join(each['words'])}." for each in crossings]
+    return [*(f"Declared: {said(row, LEVEL)}." for row in judged), about, *followed]
 
 
 def _plain_compared(row: Compared) -> dict[str, Any]:

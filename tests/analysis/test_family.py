@@ -1,5 +1,7 @@
 """A claim's declared comparisons: Holm over these alone, and everything else is called exploratory."""
 
+import json
+
 import pytest
 
 from dlmreason.analysis.comparison import At, compare, table
@@ -77,5 +79,18 @@ def test_a_summary_tells_declared_from_exploratory(records):
     (row,) = found["family"]
     assert row["p"] == row["p_corrected"] and (row["first"], row["second"]["arm"]) == ({"arm": "a", "rung": 4}, "b")
     plain = summary(records, mind="c")
-    assert plain["family"] == [] and "exploratory" not in plain["verdict"]
-    assert plain["comparisons"] == found["comparisons"] and found["sentences"][2:] == plain["sentences"]
+    assert plain["family"] == plain["crossings"] == [] and "exploratory" not in plain["verdict"]
+    assert plain["comparisons"] == found["comparisons"] and found["sentences"][3:] == plain["sentences"]
+
+
+def test_a_summary_says_where_declared_arms_overtake(make):
+    """20 of 40 throughout against 10 rising to 30; a third arm with one budget has no curve."""
+    right = {("a", 4): 20, ("a", 16): 20, ("b", 4): 10, ("b", 16): 30, ("c", 16): 40}
+    records = [make(arm, rung, i, i < most) for (arm, rung), most in right.items() for i in range(40)]
+    found = json.loads(
+        json.dumps(summary(records, family=[["a@4", "b@4"], ["a@16", "b@16"], ["a", "c"]]), allow_nan=False)
+    )
+    both, alone = found["crossings"]
+    assert both["overtakings"] == [{"cost": pytest.approx(80), "ahead": "b"}] and both["axis"] == "FLOPs"
+    assert "the lead changes once: b at 80 FLOP" in found["verdict"]
+    assert alone["words"][0].startswith("c has 1 of 1 budgets") and "c against a: c has 1 of 1" in found["verdict"]
