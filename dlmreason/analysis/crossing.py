@@ -204,19 +204,15 @@ def _columns(found: Table, arms: tuple[str, str], axis: Axis) -> tuple[Array, tu
 
 
 def _curves(sums: Array, sizes: tuple[int, int]) -> Curves:
-    """Curves from sums of the columns, [R, columns]. Budgets of equal cost are one place: the highest of them."""
+    """Curves from sums of the columns, [R, columns]; budgets of equal cost keep their order."""
     x, y = [], []
     start = 1
     for size in sizes:
         part = sums[:, start : start + 2 * size]
         right, cost = part[:, 0::2] / sums[:, :1], np.log(part[:, 1::2] / sums[:, :1])
         order = np.argsort(cost, axis=1, kind="stable")
-        cost, right = np.take_along_axis(cost, order, axis=1), np.take_along_axis(right, order, axis=1)
-        for place in range(size - 2, -1, -1):
-            level = cost[:, place] == cost[:, place + 1]
-            right[:, place] = np.where(level, right[:, place + 1], right[:, place])
-        x.append(cost)
-        y.append(right)
+        x.append(np.take_along_axis(cost, order, axis=1))
+        y.append(np.take_along_axis(right, order, axis=1))
         start += 2 * size
     return Curves((x[0], x[1]), (y[0], y[1]))
 
@@ -235,7 +231,10 @@ def _grid(curves: Curves) -> Array:
 
 
 def _at(x: Array, y: Array, grid: Array) -> Array:
-    """[R, G]: a curve at each place of the grid; beyond its ends it stays level."""
+    """[R, G]: a curve at each place of the grid; beyond its ends it stays level.
+
+    Of budgets of equal cost the highest counts, on both sides of it, since the grid holds every bend.
+    """
     left = np.zeros(grid.shape, dtype=np.int64)  # the piece that a place lies on: inner bends at or before it
     for bend in range(1, x.shape[1] - 1):
         left += x[:, bend, None] <= grid
@@ -284,8 +283,8 @@ def _leader(curves: Curves) -> Array:
 
 def _since(curves: Curves, leader: float) -> Array:
     """[R]: the cost from which on `leader`, as in `_leader`, stays ahead; ALWAYS, NEVER."""
-    where, signs = _changes(curves)
-    last = np.where(signs == leader, where, -np.inf).max(axis=1, initial=-np.inf)
+    where, _ = _changes(curves)
+    last = np.where(np.isfinite(where), where, -np.inf).max(axis=1)  # whoever leads at the end overtook last
     with np.errstate(over="ignore"):
         cost = np.where(np.isfinite(last), np.exp(last), ALWAYS)
     return np.where((_leader(curves) == leader) & (leader != 0), cost, NEVER)

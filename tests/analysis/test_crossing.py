@@ -234,15 +234,13 @@ def test_a_budget_that_lacks_puzzles_is_left_out_and_named(make):
 
 
 def test_budgets_of_equal_cost_are_the_highest_of_them(make):
-    """A settled arm spends nothing more: its curve ends there, at its last answer."""
-    records = arm(make, "a", {10: 0.5, 100: 0.5})
-    records += [
-        make("b", rung, i, i < right, flops=cost)
-        for rung, cost, right in ((1, 10, 2), (2, 100, 4), (3, 100, 16))
-        for i in range(20)
-    ]
-    found = crossing(table(records), "a", "b")
-    assert found.areas[1] == pytest.approx((0.1 + 0.8) / 2)
+    """A settled arm spends nothing more: its curve goes on from its last answer there, to both sides."""
+    ladder = ((1, 10, 2), (2, 100, 4), (3, 100, 16), (4, 1000, 16))
+    records = arm(make, "a", {10: 0.5, 1000: 0.5})
+    records += [make("b", rung, i, i < right, flops=cost) for rung, cost, right in ladder for i in range(20)]
+    assert crossing(table(records), "a", "b").areas[1] == pytest.approx(((0.1 + 0.8) / 2 + 0.8) / 2)
+    ends = crossing(table([each for each in records if each.rung < 4]), "a", "b")
+    assert ends.areas[1] == pytest.approx((0.1 + 0.8) / 2)
 
 
 def law(dice, puzzles, slopes, costs, spread=0.5):
