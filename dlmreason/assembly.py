@@ -201,6 +201,8 @@ _SAYS_NOTHING = (
     "output",
     "title",
     "primary",
+    "family",
+    "tolerance",
     "logger.*",
     "budget.passes",
     "budget.rungs",

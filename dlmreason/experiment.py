@@ -6,6 +6,7 @@ its name.
 """
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from dlmreason import launch
@@ -29,8 +30,7 @@ def main(settings: launch.Settings) -> int:
     task = assembly.task_of(settings)
     models = assembly.models_of(settings, task)
     policies = assembly.policies_of(settings)
-    for name in settings["arms"]:
-        assembly.ladder_of(settings, name)
+    _check_family(settings, {name: assembly.ladder_of(settings, name) for name in settings["arms"]})
     device = assembly.device_of(settings)
     examples = examples_of(task, settings)
     folder = Path(settings["output"])
@@ -80,7 +80,30 @@ def _one_policy(settings: launch.Settings) -> launch.Settings:
     if first is None:
         raise launch.BadInput(f"policy={policy['name']}: this experiment has no diffusion arm")
     kept = {name: arm for name, arm in arms.items() if arm["kind"] != "diffusion"}
-    return settings | {"arms": {policy["name"]: first | {"policy": policy}} | kept, "primary": policy["name"]}
+    return settings | {
+        "arms": {policy["name"]: first | {"policy": policy}} | kept,
+        "primary": policy["name"],
+        "family": None,
+    }
+
+
+def _check_family(settings: launch.Settings, ladders: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuses, before any compute, declared comparisons that these arms and budgets cannot make.
+
+    An arm may report as several, `thought.vote` and others, whose names begin with its own.
+    """
+    for name in (name for pair in settings["family"] or () for name in pair):
+        arm, _, rung = name.partition("@")
+        ladder = next((each for own, each in ladders.items() if arm == own or arm.startswith(f"{own}.")), None)
+        if ladder is None:
+            raise launch.BadInput(
+                f"family: {name}: no arm of this experiment, which has {', '.join(ladders)}; "
+                "family=null declares nothing"
+            )
+        if rung and rung not in map(str, ladder):
+            raise launch.BadInput(
+                f"family: {name}: no budget of this ladder, {', '.join(map(str, ladder))}; family=null declares nothing"
+            )
 
 
 if __name__ == "__main__":

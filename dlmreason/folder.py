@@ -30,6 +30,8 @@ def describe(folder: Path, settings: Mapping[str, Any], *, first: bool = False) 
         "name": settings["name"],
         "title": settings.get("title") or settings["name"],
         "primary": settings.get("primary"),
+        "family": settings.get("family"),
+        "tolerance": settings.get("tolerance"),
         "seed": settings["seed"],
         "task": settings["task"],
         **launch.provenance(),
