@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlmreason.tasks.example import SPLITS, Example, Layout, PuzzleError, Sheet, Verdict, thoughts_of
+from dlmreason.tasks.steps import Steps
 from dlmreason.tasks.sudoku_file import PuzzleFile, Rows, by_hash, content_hash, parse, read, repeated, settle
 from dlmreason.tasks.sudoku_generate import UNMEASURED, VERSION, Puzzles, Recipe, puzzle_key, same, symmetries
 from dlmreason.tasks.sudoku_grid import BOXES, Boards, geometry
@@ -75,6 +76,7 @@ class Sudoku:
         self._cells = [f"{'abcdefghi'[column]}{row + 1}" for row in range(self.size) for column in range(self.size)]
         digits = [str(digit) for digit in (*range(1, self.size + 1), 0)]
         self._vocabularies = (Closed(digits), Closed(digits, self._cells))
+        self.steps = Steps(r"[a-i][1-9] [1-9]", (tuple(digits[: self.size]),), longest=2)
         self._features = np.stack([self._board.row + 1, self._board.column + 1, self._board.box + 1], axis=1)
         self.provenance = {"generator": VERSION, "seed": self.seed, "thought": self.thought}
         self.provenance |= {name: "-".join(map(str, getattr(self, name))) for name in ("clues", "train_clues")}
