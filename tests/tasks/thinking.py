@@ -32,6 +32,9 @@ TASKS: dict[str, Any] = {
     "graph": StarGraph(arms=2, length=3, nodes=7, **COUNTS),
     "sudoku": Sudoku(4, (4, 8), (0, 8), unique=True, **COUNTS),
     "solver": Sudoku(6, (8, 12), (6, 18), unique=True, thought="solver", **COUNTS),
+    "dead_ends": Sudoku(
+        6, (8, 12), (8, 12), unique=True, minimal=True, hard=True, train_alike=True, thought="search", **COUNTS
+    ),
     "boolean": Written(Boolean(depth=3), **COUNTS),
     "sums": Written(RunningSum(length=6, modulus=12), **COUNTS),
     "satisfiability": Written(Satisfiability(variables=5), **COUNTS),
