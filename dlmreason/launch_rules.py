@@ -207,7 +207,7 @@ RULES: dict[str, Rule] = {
     "task.source": Maybe(Choice("files", "hub")),
     "task.*_length": Maybe(Integer(0)),
     "task.file_split": Maybe(Choice("all", "hash")),
-    "task.thought": Choice("sweep", "solver"),
+    "task.thought": Choice("sweep", "solver", "search"),
     "task.on_error": Maybe(Choice("stop", "skip")),
     "trainer.batch_size": COUNT,
     "trainer.optimizer": Choice("adamw", "muon"),

@@ -31,7 +31,9 @@ def composed(*overrides: str, primary: str = "experiment") -> Settings:
 
 
 def build_task(option: str) -> None:
-    task = assembly.task_of(composed(f"task={option}", *FEW, *file_of(option)))
+    inner = "task.task" if "task" in composed(f"task={option}")["task"] else "task"  # of a task around another
+    few = (setting.replace("task", inner, 1) for setting in FEW)
+    task = assembly.task_of(composed(f"task={option}", *few, *file_of(option)))
     for split in ("train", "validation", "test"):
         example = task.examples(split)[0]
         assert task.verify(example, example.answer).correct
@@ -228,6 +230,23 @@ def test_a_key_that_the_target_does_not_take_is_refused(file: str, place: tuple[
     inner["nonsense"] = 1
     with pytest.raises(launch.BadInput, match=r"nonsense: no such argument"):
         launch.instantiate(content, "it")
+
+
+WITHOUT = ("reasoning_gym", "correcting", "sudoku6x6_wait", "boolean_wait")
+
+
+@pytest.mark.parametrize("option", [option for option in TREE.options("task") if option not in WITHOUT])
+def test_any_task_with_thoughts_can_correct_itself(option: str) -> None:
+    """By an override alone."""
+    inner = [setting.replace("task", "task.task", 1) for setting in (*FEW, *file_of(option))]
+    task = assembly.task_of(composed("task=correcting", f"task@task.task={option}", *inner))
+    assert task.name.endswith("_wait") and task.vocabulary(True).wait_id is not None
+
+
+def test_a_task_without_thoughts_cannot_correct_itself() -> None:
+    settings = composed("task=correcting", "task@task.task=running_sum", "task.task.subject.all_sums=true")
+    with pytest.raises(launch.BadInput, match=r"^task\.task: only thoughts can correct themselves"):
+        assembly.task_of(settings)
 
 
 def test_a_key_that_a_network_does_not_take_is_refused() -> None:
