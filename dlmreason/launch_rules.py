@@ -221,6 +221,8 @@ RULES: dict[str, Rule] = {
     "model.updates": Maybe(COUNT),
     "models.*.flops": Maybe(Real(above=0)),
     "model.flops": Maybe(Real(above=0)),
+    "models.*.match_by": Choice("flops", "examples", "updates"),
+    "model.match_by": Choice("flops", "examples", "updates"),
     "*network.num_layers": COUNT,
     "*network.width": COUNT,
     "*network.num_heads": COUNT,
