@@ -222,6 +222,8 @@ _SAYS_NOTHING = (
     "budget.rungs",
     "budget.examples",
     "budget.traces",
+    "tuning.*",
+    "tuned",
 )
 """Settings that may change between two runs into one folder."""
 

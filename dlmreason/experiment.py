@@ -13,6 +13,7 @@ from dlmreason.evaluate import answered, examples_of
 from dlmreason.folder import describe, keep_traces, metrics_log
 from dlmreason.report import report
 from dlmreason.train import refuse_another, trained
+from dlmreason.tuning import tuned
 
 
 def main(settings: launch.Settings) -> int:
@@ -24,7 +25,7 @@ def main(settings: launch.Settings) -> int:
     from dlmreason import assembly
     from dlmreason.reports.mirror import Mirror
 
-    settings = _one_policy(settings)
+    settings = _one_policy(tuned(settings))
     torch.set_num_threads(settings["threads"])
     task = assembly.task_of(settings)
     models = assembly.models_of(settings, task)

@@ -42,6 +42,14 @@ class Rule(Protocol):
 
 
 @dataclass(frozen=True)
+class Anything:
+    """What is checked elsewhere, or is no value itself."""
+
+    def check(self, value: object) -> str | None:
+        return None
+
+
+@dataclass(frozen=True)
 class Integer:
     """A whole number within [low, high]; True and 1.0 are none."""
 
@@ -170,6 +178,7 @@ SEED = Integer(0, 2**31 - 1)
 SHARE = Real(0, 1)
 
 RULES: dict[str, Rule] = {
+    "tuning.space.*": Anything(),
     "name": Name(),
     "output": Folder(),
     "trusted": Several(Name(), fewest=0),
@@ -229,6 +238,8 @@ RULES: dict[str, Rule] = {
     "*network.positions": Choice("learned", "rotary"),
     "*policy.temperature": Real(0),
     "arms.*.temperature": Real(above=0),
+    "tuning.trials": Integer(8, 2**20),
+    "tuned": Maybe(Text()),
     "logger.mode": Choice("offline", "online", "disabled"),
 }
 """What a dotted key may hold. `*` stands for any run of characters; the first pattern that fits decides; an absent key

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from dlmreason import assembly, launch
+from dlmreason import assembly, launch, tuning
 from dlmreason.compute.flops import pair_flops
 from dlmreason.compute.matching import MATCHED_BY, mismatch
 from dlmreason.diffusion.quality import Judging
@@ -322,6 +322,7 @@ def test_a_policy_that_reads_quality_is_refused_without_the_head(policy: str) ->
     ("primary", "given"),
     [
         ("experiment", ()),
+        ("tune", ()),
         ("train", ()),
         ("evaluate", ("checkpoint=somewhere",)),
         ("report", ()),
@@ -348,3 +349,14 @@ def test_every_task_says_what_it_is_in_its_first_line() -> None:
     for path in sorted(Path(CONF / "task").glob("*.yaml")):
         said = path.read_text().splitlines()[0]
         assert said.startswith("# ") and len(said) > 20, path
+
+
+@pytest.mark.parametrize("option", [option for group, option in OPTIONS if group == "experiment"])
+def test_a_search_space_fits_the_arms_of_its_experiment_and_each_of_its_ends_is_built(option: str) -> None:
+    settings = composed(f"experiment={option}", *SMALL, primary="tune")
+    assert settings["budget"]["split"] == "validation" and settings["tuning"]["trials"] >= 8
+    if not settings["tuning"]["space"]:
+        return
+    for arm, space in tuning.spaces_of(settings).items():
+        for end in (0, space.size - 1):
+            build_arms(tuning.with_choice(settings, arm, space.point(end)))

@@ -1,6 +1,6 @@
 """What one answer to one puzzle at one budget leaves behind, and the file that keeps it.
 
-This file decides the fields of a record, of a timing and of a trace, and how they lie on disk: one line each, the
+This file decides the fields of a record and of what stands beside it, and how they lie on disk: one line each, the
 CRC-32 of its JSON first, so that a torn or damaged line is found and named and never read as something else. The same
 records give the same bytes. It knows no task, no model and no statistics.
 
@@ -95,9 +95,29 @@ class Trace:
     answers: list[dict[str, Any]] = field(default_factory=list)
 
 
-Line = Record | Timing | Trace
-Kind = TypeVar("Kind", Record, Timing, Trace)
-NAMES: dict[type[Line], str] = {Record: "record", Timing: "timing", Trace: "trace"}
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One setting of an arm, tried on puzzles that no claim is judged by."""
+
+    arm: str
+    trial: int  # from 0; every arm has as many
+    settings: dict[str, Any]  # dotted keys below the arm
+    task: str
+    split: str
+    examples: int
+    rung: int
+    seed: int
+    correct: int
+    accuracy: float  # of all examples; one that the budget bought no answer to is wrong
+    low: float  # of a 95 % interval
+    high: float
+    flops: float  # mean of an example
+    run_key: str
+
+
+Line = Record | Timing | Trace | Trial
+Kind = TypeVar("Kind", Record, Timing, Trace, Trial)
+NAMES: dict[type[Line], str] = {Record: "record", Timing: "timing", Trace: "trace", Trial: "trial"}
 
 
 class RecordsError(ValueError):
