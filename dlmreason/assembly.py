@@ -222,6 +222,7 @@ _SAYS_NOTHING = (
     "budget.rungs",
     "budget.examples",
     "budget.traces",
+    "budget.time",
     "tuning.*",
     "tuned",
 )

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from dlmreason import launch
-from dlmreason.evaluate import answered, examples_of
+from dlmreason.evaluate import answered, examples_of, timed
 from dlmreason.folder import describe, keep_traces, metrics_log
 from dlmreason.report import report
 from dlmreason.train import refuse_another, trained
@@ -58,6 +58,7 @@ def main(settings: launch.Settings) -> int:
             for name, arm in arms.items():
                 key = assembly.run_key(name, settings, task, ready, device)
                 answered(name, arm, task, settings, key, folder, examples)
+                timed(name, arm, settings, key, folder, examples)
             describe(folder, settings)
             keep_traces(folder, settings, task, arms, examples)
             found = report(folder)

@@ -197,6 +197,7 @@ RULES: dict[str, Rule] = {
     "budget.ar_width": Integer(1, 2**16),
     "budget.ar_chains": COUNT,
     "budget.traces": Integer(0),
+    "budget.time": Boolean(),
     "task.size": COUNT,
     "task.clues": Maybe(Several(Integer(0), fewest=2)),
     "task.train_clues": Several(Integer(0), fewest=2),

@@ -115,9 +115,45 @@ class Trial:
     run_key: str
 
 
-Line = Record | Timing | Trace | Trial
-Kind = TypeVar("Kind", Record, Timing, Trace, Trial)
-NAMES: dict[type[Line], str] = {Record: "record", Timing: "timing", Trace: "trace", Trial: "trial"}
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What a pass or a token of an arm takes on one machine: its latency at batch 1, its throughput at a full batch."""
+
+    arm: str
+    what: str  # pass | token
+    batch: int  # rows of a network call
+    calls: int  # network calls that were timed; in a token's, the reading of prompts comes on top
+    seconds: float
+    seconds_per_call: float  # from one pass, or token, to the next
+    seconds_per_row: float  # the same, shared by the rows
+    peak_bytes: int | None
+    joules: float | None  # of the whole device over these seconds
+    missing: dict[str, str]  # why there is no value, by field
+    device: str
+    threads: int
+    run_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class SplitRead:
+    """An arm has answered puzzles of a split under a run key; of the test split a claim does so once."""
+
+    arm: str
+    split: str
+    seed: int
+    run_key: str
+
+
+Line = Record | Timing | Trace | Trial | Measurement | SplitRead
+Kind = TypeVar("Kind", Record, Timing, Trace, Trial, Measurement, SplitRead)
+NAMES: dict[type[Line], str] = {
+    Record: "record",
+    Timing: "timing",
+    Trace: "trace",
+    Trial: "trial",
+    Measurement: "measurement",
+    SplitRead: "split_read",
+}
 
 
 class RecordsError(ValueError):
