@@ -223,6 +223,7 @@ _SAYS_NOTHING = (
     "budget.examples",
     "budget.traces",
     "budget.time",
+    "budget.mismatch",
     "tuning.*",
     "tuned",
 )

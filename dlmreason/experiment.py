@@ -5,10 +5,11 @@ run again it does nothing twice, interrupted it goes on. This file decides the o
 its name.
 """
 
+import json
 import sys
 from pathlib import Path
 
-from dlmreason import launch
+from dlmreason import disk, launch
 from dlmreason.evaluate import answered, examples_of, timed
 from dlmreason.folder import describe, keep_traces, metrics_log
 from dlmreason.report import report
@@ -22,7 +23,7 @@ def main(settings: launch.Settings) -> int:
         raise launch.BadInput("experiment: choose one, such as experiment=demo; `make experiments` lists them")
     import torch
 
-    from dlmreason import assembly
+    from dlmreason import assembly, equal_compute
     from dlmreason.reports.mirror import Mirror
 
     settings = _one_policy(tuned(settings))
@@ -33,11 +34,14 @@ def main(settings: launch.Settings) -> int:
     assembly.ladder_of(settings["budget"])
     device = assembly.device_of(settings)
     examples = examples_of(task, settings)
+    affordable = equal_compute.bought(settings, task, models, examples)
+    equal_compute.tell(affordable, settings["budget"].get("mismatch"))
     folder = Path(settings["output"])
     with launch.locked(folder):
         for model in models.values():
             refuse_another(model, settings, folder)
         describe(folder, settings, first=True)
+        disk.write(folder / "matching.json", json.dumps(equal_compute.plain(affordable), indent=1) + "\n")
         mirror = Mirror(
             settings["logger"]["mode"],
             project=settings["logger"]["project"],
