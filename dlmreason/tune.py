@@ -26,7 +26,7 @@ def main(settings: launch.Settings) -> int:
     refuse_settings(settings)
     import torch
 
-    from dlmreason import assembly
+    from dlmreason import assembly, equal_compute
 
     torch.set_num_threads(settings["threads"])
     trials, seed = settings["tuning"]["trials"], settings["seed"]
@@ -43,6 +43,13 @@ def main(settings: launch.Settings) -> int:
     policies = {way: assembly.policies_of(each)[way[0]] for way, each in ways.items()}
     device = assembly.device_of(settings)
     examples = examples_of(task, settings)
+    for bought in equal_compute.bought(settings, task, models, examples).values():
+        if bought.cheapest > rung * bought.unit:
+            raise launch.BadInput(
+                f"budget.passes={rung}: {rung * bought.unit:,} FLOPs buy arm {bought.arm} no chain of any puzzle, the "
+                f"cheapest takes {bought.cheapest:,}: all its trials would be wrong; give "
+                f"{-(-bought.cheapest // bought.unit)} passes or more, or leave it out with ~arms.{bought.arm}"
+            )
     folder = Path(settings["output"])
     with launch.locked(folder):
         for model in models.values():

@@ -137,6 +137,7 @@ def test_more_trials_begin_with_those_that_were_made(done: Path, tmp_path: Path)
         (("tuning.trials=10",), ["tuning.trials=10", "confidence has 4 x 2 = 8 settings", "thought has 3 x 3 = 9"]),
         (("budget.split=test",), ["budget.split=test", "validation split and no other"]),
         (("policy=restarts",), ["policy: tuning tries settings of the experiment's own arms"]),
+        (("budget.passes=1",), ["budget.passes=1", "buy arm thought no chain", "~arms.thought"]),
         (("tuned=somewhere.yaml",), ["tuned: tuning tries"]),
         (("~tuning.space.thought",), ["tuning.space.thought", "the same number of trials"]),
         (("tuning.space.restarts.policy.count=[1,2,0]",), ["arms.restarts.policy", "count=0", "1 or more"]),
