@@ -73,10 +73,10 @@ def _lengths(task: Any, model: Model, example: Any) -> tuple[int, int]:
     return given, int((sheet.editable & (sheet.tokens != task.vocabulary(model.thought).pad_id)).sum())
 
 
-def tell(found: Mapping[str, Bought], mismatch: float | None) -> None:
-    """Says what each arm can buy. mismatch: None tells, a share refuses.
+def refuse_unmatched(found: Mapping[str, Bought], mismatch: float | None) -> None:
+    """Nothing where `mismatch` is None.
 
-    Raises: BadInput where an arm spends less than its rung by more than `mismatch`.
+    Raises: BadInput where an arm spends less than its rung by more than that share.
     """
     unmatched = [
         f"arms.{name}, budget of {rung} passes: {_why(each, rung)}"
@@ -86,6 +86,10 @@ def tell(found: Mapping[str, Bought], mismatch: float | None) -> None:
     ]
     if mismatch is not None and unmatched:
         raise launch.BadInput(*unmatched)
+
+
+def tell(found: Mapping[str, Bought]) -> None:
+    """Says what each arm can buy, and what it cannot."""
     for name, each in found.items():
         held = [rung for rung in each.rungs if each.matched(rung)]
         launch.say(

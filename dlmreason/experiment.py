@@ -35,12 +35,13 @@ def main(settings: launch.Settings) -> int:
     device = assembly.device_of(settings)
     examples = examples_of(task, settings)
     affordable = equal_compute.bought(settings, task, models, examples)
-    equal_compute.tell(affordable, settings["budget"].get("mismatch"))
+    equal_compute.refuse_unmatched(affordable, settings["budget"].get("mismatch"))
     folder = Path(settings["output"])
     with launch.locked(folder):
         for model in models.values():
             refuse_another(model, settings, folder)
         describe(folder, settings, first=True)
+        equal_compute.tell(affordable)
         disk.write(folder / "matching.json", json.dumps(equal_compute.plain(affordable), indent=1) + "\n")
         mirror = Mirror(
             settings["logger"]["mode"],
