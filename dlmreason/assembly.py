@@ -18,6 +18,7 @@ import yaml
 from dlmreason import launch
 from dlmreason.canvas import Policy
 from dlmreason.compute.flops import pass_flops, training_flops
+from dlmreason.compute.matching import Training, match_training
 from dlmreason.diffusion.objectives import Objective, Staged, Taught, taught_by
 from dlmreason.evaluation.attempt import canvas_length
 from dlmreason.evaluation.autoregressive import AutoregressiveArm
@@ -56,6 +57,11 @@ class Model:
     def flops(self, updates: int | None = None) -> float:
         """FLOPs of the training, the objective's own forwards included."""
         return _training_flops(self.shape, self.objective, self.length, self.trainer, updates or self.updates)
+
+    @property
+    def training(self) -> Training:
+        """What the training spends, in each of the units by which another can be matched to it."""
+        return Training(self.flops(), self.updates * self.trainer.batch_size, self.updates)
 
 
 def taught_with(objective: Objective | Staged, head: bool) -> Taught:
@@ -173,9 +179,19 @@ def _model(
     )
     updates = given["updates"]
     if updates is None:
-        wanted = given["flops"] if given.get("flops") is not None else known[given["match"]].flops()
-        updates = max(1, round(wanted / _training_flops(shape, objective, length, trainer, 1000) * 1000))
-    plain = {key: value for key, value in given.items() if key not in ("updates", "match", "flops")}
+        by = given.get("match_by", "flops")
+        if given.get("flops") is not None:
+            if by != "flops":
+                raise launch.BadInput(
+                    f"models.{name}.match_by={by} and models.{name}.flops={given['flops']:g} say two things: leave one "
+                    "out; match_by is of the model in match"
+                )
+            other = Training(given["flops"], 0, 0)
+        else:
+            other = known[given["match"]].training
+        flops = _training_flops(shape, objective, length, trainer, 1000)
+        updates = match_training(by, other, Training(flops, 1000 * trainer.batch_size, 1000))
+    plain = {key: value for key, value in given.items() if key not in ("updates", "match", "match_by", "flops")}
     trained = {key: value for key, value in settings["trainer"].items() if key not in _INDIFFERENT}
     key = digest(plain, settings["network"], trained, updates, settings["seed"], settings["threads"], _data(task))
     return Model(name, kind, thought, shape, objective, updates, length, trainer, key)
@@ -209,6 +225,10 @@ _SAYS_NOTHING = (
     "budget.examples",
     "budget.traces",
     "arms.*.passes",
+    "budget.time",
+    "budget.mismatch",
+    "tuning.*",
+    "tuned",
 )
 """Settings that may change between two runs into one folder."""
 

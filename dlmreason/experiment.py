@@ -5,15 +5,17 @@ run again it does nothing twice, interrupted it goes on. This file decides the o
 its name.
 """
 
+import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from dlmreason import launch
-from dlmreason.evaluate import answered, examples_of
+from dlmreason import disk, launch
+from dlmreason.evaluate import answered, examples_of, timed
 from dlmreason.folder import describe, keep_traces, metrics_log
 from dlmreason.report import report
 from dlmreason.train import refuse_another, trained
+from dlmreason.tuning import tuned
 
 
 def main(settings: launch.Settings) -> int:
@@ -22,10 +24,10 @@ def main(settings: launch.Settings) -> int:
         raise launch.BadInput("experiment: choose one, such as experiment=demo; `make experiments` lists them")
     import torch
 
-    from dlmreason import assembly
+    from dlmreason import assembly, equal_compute
     from dlmreason.reports.mirror import Mirror
 
-    settings = _one_policy(settings)
+    settings = _one_policy(tuned(settings))
     torch.set_num_threads(settings["threads"])
     task = assembly.task_of(settings)
     models = assembly.models_of(settings, task)
@@ -33,11 +35,15 @@ def main(settings: launch.Settings) -> int:
     _check_family(settings, {name: assembly.ladder_of(settings, name) for name in settings["arms"]})
     device = assembly.device_of(settings)
     examples = examples_of(task, settings)
+    affordable = equal_compute.bought(settings, task, models, examples)
+    equal_compute.refuse_unmatched(affordable, settings["budget"].get("mismatch"))
     folder = Path(settings["output"])
     with launch.locked(folder):
         for model in models.values():
             refuse_another(model, settings, folder)
         describe(folder, settings, first=True)
+        equal_compute.tell(affordable)
+        disk.write(folder / "matching.json", json.dumps(equal_compute.plain(affordable), indent=1) + "\n")
         mirror = Mirror(
             settings["logger"]["mode"],
             project=settings["logger"]["project"],
@@ -58,6 +64,7 @@ def main(settings: launch.Settings) -> int:
             for name, arm in arms.items():
                 key = assembly.run_key(name, settings, task, ready, device)
                 answered(name, arm, task, settings, key, folder, examples)
+                timed(name, arm, settings, key, folder, examples)
             describe(folder, settings)
             keep_traces(folder, settings, task, arms, examples)
             found = report(folder)

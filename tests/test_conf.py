@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from dlmreason import assembly, launch
+from dlmreason import assembly, launch, tuning
 from dlmreason.compute.flops import pair_flops
+from dlmreason.compute.matching import MATCHED_BY, mismatch
 from dlmreason.diffusion.quality import Judging
 from dlmreason.launch_config import Tree
 from dlmreason.networks.transformer import Transformer
@@ -123,7 +124,7 @@ def build_arms(settings: Settings) -> None:
 def build_model(option: str) -> None:
     settings = composed(f"model={option}", "model.updates=3", "network=tiny", *FEW, primary="train")
     model = settings["model"]
-    assert model.keys() == {"kind", "thought", "quality", "updates", "flops", "match", "objective"}
+    assert model.keys() == {"kind", "thought", "quality", "updates", "flops", "match", "match_by", "objective"}
     assert build_models(settings | {"models": {"it": model}})["it"].updates == 3
 
 
@@ -265,6 +266,37 @@ def test_blocks_of_the_objective_are_those_of_the_network_and_its_training_is_ch
     assert all((model.shape.block, model.taught.block) == (0, 0) for model in others)
 
 
+@pytest.mark.parametrize("by", MATCHED_BY)
+def test_a_training_is_matched_by_what_the_claim_says(by: str) -> None:
+    models = build_models(composed("experiment=demo", *SMALL, f"models.thought.match_by={by}"))
+    diffusion, thought = models["diffusion"].training, models["thought"].training
+    one = getattr(thought, by) / thought.updates
+    assert abs(getattr(thought, by) - getattr(diffusion, by)) <= one / 2
+    assert by == "flops" or mismatch(thought.flops, diffusion.flops) > 0.02  # else the three would say the same
+    same = build_models(composed("experiment=demo", *SMALL, f"models.thought.updates={thought.updates}"))["thought"]
+    assert same.key == models["thought"].key, "what is trained counts, and not why"
+
+
+def test_settings_from_before_trainings_were_matched_by_anything_but_flops_are_the_same() -> None:
+    settings = composed("experiment=demo", *SMALL)
+    before = {
+        name: {key: model[key] for key in model if key != "match_by"} for name, model in settings["models"].items()
+    }
+    keys = [
+        {name: model.key for name, model in build_models(settings | {"models": each}).items()}
+        for each in (before, settings["models"])
+    ]
+    assert keys[0] == keys[1]
+
+
+def test_two_ways_to_say_how_long_a_model_is_trained_are_refused() -> None:
+    settings = composed("experiment=demo", *SMALL, "models.thought.flops=1e9", "models.thought.match_by=updates")
+    with pytest.raises(launch.BadInput, match=r"models\.thought\.match_by=updates and models\.thought\.flops=1e\+09"):
+        build_models(settings)
+    with pytest.raises(launch.BadInput, match="one of flops, examples, updates"):
+        composed("experiment=demo", "models.thought.match_by=steps")
+
+
 def test_stages_of_different_blocks_are_refused() -> None:
     blocks = {"_target_": "dlmreason.diffusion.blocks.BlockDiffusion", "block": 3}
     masked = {"_target_": "dlmreason.diffusion.objectives.MaskedDiffusion"}
@@ -328,6 +360,7 @@ def test_a_policy_that_reads_quality_is_refused_without_the_head(policy: str) ->
     ("primary", "given"),
     [
         ("experiment", ()),
+        ("tune", ()),
         ("train", ()),
         ("evaluate", ("checkpoint=somewhere",)),
         ("report", ()),
@@ -354,3 +387,14 @@ def test_every_task_says_what_it_is_in_its_first_line() -> None:
     for path in sorted(Path(CONF / "task").glob("*.yaml")):
         said = path.read_text().splitlines()[0]
         assert said.startswith("# ") and len(said) > 20, path
+
+
+@pytest.mark.parametrize("option", [option for group, option in OPTIONS if group == "experiment"])
+def test_a_search_space_fits_the_arms_of_its_experiment_and_each_of_its_ends_is_built(option: str) -> None:
+    settings = composed(f"experiment={option}", *SMALL, primary="tune")
+    assert settings["budget"]["split"] == "validation" and settings["tuning"]["trials"] >= 8
+    if not settings["tuning"]["space"]:
+        return
+    for arm, space in tuning.spaces_of(settings).items():
+        for end in (0, space.size - 1):
+            build_arms(tuning.with_choice(settings, arm, space.point(end)))
