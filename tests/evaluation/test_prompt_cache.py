@@ -10,13 +10,14 @@ import torch
 
 from dlmreason.compute.flops import cached_pass_flops, prompt_flops
 from dlmreason.evaluation.attempt import ANSWER, canvas_length, prompt_positions, rows_of
+from dlmreason.evaluation.autoregressive import cheapest_rung
 from dlmreason.evaluation.diffusion import DiffusionArm
 from dlmreason.evaluation.snapshot import Snapshot
 from dlmreason.networks.denoiser import Denoise
 from dlmreason.networks.transformer import Shape, Transformer
 from dlmreason.policies import presets
 from dlmreason.sampling.denoise import Counts
-from tests.evaluation.tiny import LADDER, graphs, lines, sudoku, words
+from tests.evaluation.tiny import LADDER, autoregressive, graphs, lines, sudoku, words
 
 CPU = torch.device("cpu")
 POLICIES: dict[str, Any] = {
@@ -157,3 +158,21 @@ def test_a_sheet_that_is_written_in_place_or_too_long_has_no_such_prompt() -> No
     with pytest.raises(ValueError, match=r"given 17 tokens cannot be filled up to a prompt of 16: .* longest prompt"):
         sheet.with_prompt(16, 0)
     assert (sheet.with_prompt(17, 0).tokens == sheet.tokens).all()
+
+
+@pytest.mark.parametrize("thought", [False, True])
+def test_chains_may_spend_what_the_prompt_costs_too(thought: bool) -> None:
+    """Three passes' worth of FLOPs before the first pass are three rungs more."""
+    task = graphs(3)
+    examples, plain = list(task.examples("test")), autoregressive(task, thought)
+    before = autoregressive(task, thought, flops_before=3 * plain.flops_per_pass)
+    later, sooner = (
+        [[(each.rung, each.answer, each.flops) for each in group] for group in arm.attempts(examples, ladder, 3)]
+        for arm, ladder in ((plain, (4, 8, 11)), (before, (1, 5, 8)))
+    )
+    assert [[(rung + 3, *rest) for rung, *rest in group] for group in sooner] == [
+        [(rung, *rest) for rung, *rest in group] for group in later
+    ]
+    assert any(later)
+    prompt, generated = len(plain._prompt(examples[0]).tokens), task.answer_length + 1
+    assert cheapest_rung(before, prompt, generated) == max(cheapest_rung(plain, prompt, generated) - 3, 1)
