@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from dlmreason import launch
 from dlmreason.assembly import Model, ladder_of
-from dlmreason.compute.flops import generation_flops, pass_flops
+from dlmreason.compute.flops import cached_pass_flops, generation_flops, prompt_flops
 from dlmreason.compute.matching import TOLERANCE, Match, Setting, match_chains, match_ladder
 from dlmreason.evaluation.attempt import canvas_length
 
@@ -24,7 +24,17 @@ class Bought(NamedTuple):
     generated: int  # tokens of its chain
     cheapest: int  # FLOPs of one chain of the cheapest example
     unit: int  # FLOPs of a pass
+    before: int  # of what the diffusion model reads before its first pass
     rungs: dict[int, Match[int]]
+
+    def flops(self, rung: int) -> int:
+        """What `rung` passes spend."""
+        return self.before + rung * self.unit
+
+    @property
+    def first(self) -> int:
+        """The passes that buy one chain of the cheapest example."""
+        return max(1, -(-(self.cheapest - self.before) // self.unit))
 
     def chains(self, rung: int) -> Setting[int] | None:
         """What the arm will write: it buys whole chains, and no more than it can pay."""
@@ -46,7 +56,7 @@ def bought(
         model = models[arm["model"]]
         if model.kind != "autoregressive":
             continue
-        unit = _unit(task, models, model)
+        unit, before = _unit(task, models, model)
         lengths = [_lengths(task, model, example) for example in examples]
         priced = {generation_flops(model.shape, *each, 1): each for each in lengths}
         prompt, generated = priced[median_low([generation_flops(model.shape, *each, 1) for each in lengths])]
@@ -54,16 +64,16 @@ def bought(
         def match(target: float, model: Model = model, prompt: int = prompt, generated: int = generated) -> Match[int]:
             return match_chains(target, model.shape, prompt, generated, tolerance=tolerance, most=budget["ar_chains"])
 
-        rungs = match_ladder(ladder_of(settings, name), unit.__mul__, match)
-        found[name] = Bought(name, prompt, generated, min(priced), unit, rungs)
+        here = Bought(name, prompt, generated, min(priced), unit, before, {})
+        found[name] = here._replace(rungs=match_ladder(ladder_of(settings, name), here.flops, match))
     return found
 
 
-def _unit(task: Any, models: Mapping[str, Model], otherwise: Model) -> int:
+def _unit(task: Any, models: Mapping[str, Model], otherwise: Model) -> tuple[int, int]:
     """As `assembly.arm_of` has it."""
     first = next((model for model in models.values() if model.kind == "diffusion"), None)
     shape, thought = (first.shape, first.thought) if first else (otherwise.shape, False)
-    return pass_flops(shape, canvas_length(task, thought))
+    return cached_pass_flops(shape, canvas_length(task, thought)), prompt_flops(shape)
 
 
 def _lengths(task: Any, model: Model, example: Any) -> tuple[int, int]:
@@ -97,10 +107,10 @@ def tell(found: Mapping[str, Bought]) -> None:
             f"{next(iter(each.rungs.values())).tolerance:.0%} at {len(held)} of {len(each.rungs)} budgets"
         )
         top = max(each.rungs)
-        if each.cheapest > top * each.unit:
+        if each.cheapest > each.flops(top):
             launch.say(
-                f"{name}: budget.passes={top} is {top * each.unit:,} FLOPs, and one chain takes {each.cheapest:,}: it "
-                f"answers from {-(-each.cheapest // each.unit)} passes on"
+                f"{name}: budget.passes={top} is {each.flops(top):,} FLOPs, and one chain takes {each.cheapest:,}: it "
+                f"answers from {each.first} passes on"
             )
         elif not each.matched(top):
             launch.say(f"{name}: at the highest budget, {top} passes, {_why(each, top)}")
@@ -113,7 +123,7 @@ def _why(each: Bought, rung: int) -> str:
     more = each.rungs[rung].above
     further = f"one more would spend {more.spent:,}" if more else f"budget.ar_chains={chains.value} allows no more"
     return (
-        f"{chains.value} chains of {each.generated} tokens spend {chains.spent:,} of {rung * each.unit:,} FLOPs, "
+        f"{chains.value} chains of {each.generated} tokens spend {chains.spent:,} of {each.flops(rung):,} FLOPs, "
         f"{chains.mismatch:.1%} apart, and {further}"
     )
 
@@ -125,6 +135,7 @@ def plain(found: Mapping[str, Bought]) -> dict[str, Any]:
             "prompt": each.prompt,
             "generated": each.generated,
             "flops_per_pass": each.unit,
+            "flops_before": each.before,
             "rungs": {
                 str(rung): {
                     "flops": match.target,

@@ -116,7 +116,6 @@ def keep_traces(
     from dlmreason.analysis.records import Record, Trace, Writer, read
     from dlmreason.analysis.revisions import choose
     from dlmreason.assembly import digest, ladder_of
-    from dlmreason.evaluation.attempt import canvas_sheet
     from dlmreason.evaluation.diffusion import DiffusionArm
 
     diffusion = {name: arm for name, arm in arms.items() if isinstance(arm, DiffusionArm)}
@@ -141,7 +140,7 @@ def keep_traces(
     with Writer(path, launch.say) as writer:
         for choice in chosen:
             example, story = by_id[choice.example], stories[choice.example]
-            sheet = canvas_sheet(task, example, arm.thought)
+            sheet = arm.sheet(example)
             gold = sheet.tokens.tolist()
             writer.append(
                 Trace(

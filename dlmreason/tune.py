@@ -45,11 +45,11 @@ def main(settings: launch.Settings) -> int:
     examples = examples_of(task, settings)
     for bought in equal_compute.bought(settings, task, models, examples).values():
         rung = rungs.get(bought.arm)
-        if rung is not None and bought.cheapest > rung * bought.unit:
+        if rung is not None and bought.cheapest > bought.flops(rung):
             raise launch.BadInput(
-                f"budget.passes={rung}: {rung * bought.unit:,} FLOPs buy arm {bought.arm} no chain of any puzzle, the "
+                f"budget.passes={rung}: {bought.flops(rung):,} FLOPs buy arm {bought.arm} no chain of any puzzle, the "
                 f"cheapest takes {bought.cheapest:,}: all its trials would be wrong; give "
-                f"{-(-bought.cheapest // bought.unit)} passes or more, or leave it out with ~arms.{bought.arm}"
+                f"{bought.first} passes or more, or leave it out with ~arms.{bought.arm}"
             )
     folder = Path(settings["output"])
     with launch.locked(folder):

@@ -27,6 +27,8 @@ class Sizes(Protocol):
     def attention(self) -> str: ...
     @property
     def block(self) -> int: ...
+    @property
+    def prompt(self) -> int: ...
 
 
 def causal_exact(first: int, queries: int) -> int:
@@ -45,6 +47,12 @@ def block_causal_exact(length: int, block: int) -> int:
     return block * block * whole * (whole + 1) // 2 + rest * length
 
 
+def prompt_exact(length: int, prompt: int) -> int:
+    """Keys attended by `length` tokens of which the first `prompt` read themselves alone, the others everything."""
+    inside = min(prompt, length)
+    return inside * inside + (length - inside) * length
+
+
 def forward_flops(shape: Sizes, queries: int, attended: int, outputs: int) -> int:
     """FLOPs of reading `queries` tokens that attend to `attended` keys in all, with heads at `outputs` positions.
 
@@ -60,8 +68,31 @@ def forward_flops(shape: Sizes, queries: int, attended: int, outputs: int) -> in
 
 def pass_flops(shape: Sizes, length: int) -> int:
     """FLOPs of one uncached denoising pass over one row of `length` positions, heads everywhere."""
-    attended = block_causal_exact(length, shape.block) if shape.block else length * length
+    attended = block_causal_exact(length, shape.block) if shape.block else prompt_exact(length, shape.prompt)
     return forward_flops(shape, length, attended, length)
+
+
+def prompt_flops(shape: Sizes) -> int:
+    """FLOPs of reading the prompt of one row into its cache, once for all its passes; 0 for a network that keeps
+    none."""
+    return forward_flops(shape, shape.prompt, shape.prompt**2, 0)
+
+
+def cached_pass_flops(shape: Sizes, length: int) -> int:
+    """FLOPs of one denoising pass over one row of `length` positions whose prompt has been read, heads behind it.
+
+    Without a prompt apart it is `pass_flops`.
+    """
+    if not shape.prompt:
+        return pass_flops(shape, length)
+    behind = length - shape.prompt
+    return forward_flops(shape, behind, behind * length, behind)
+
+
+def block_flops(shape: Sizes, first: int, queries: int) -> int:
+    """FLOPs of reading `queries` tokens in whole blocks from position `first` on, all blocks before them cached."""
+    attended = block_causal_exact(first + queries, shape.block) - block_causal_exact(first, shape.block)
+    return forward_flops(shape, queries, attended, queries)
 
 
 def pair_flops(shape: Sizes, length: int) -> int:
@@ -106,5 +137,6 @@ def training_flops(shape: Sizes, length: int, rows: int, *, extra_forwards: int 
     """
     if shape.block:
         return rows * (3 * pair_flops(shape, length) + extra_forwards * pass_flops(shape, length))
-    attended = causal_exact(0, length) if shape.attention == "causal" else length * length
-    return rows * (3 + extra_forwards) * forward_flops(shape, length, attended, length)
+    if shape.attention == "causal":
+        return rows * (3 + extra_forwards) * forward_flops(shape, length, causal_exact(0, length), length)
+    return rows * (3 + extra_forwards) * pass_flops(shape, length)

@@ -32,7 +32,7 @@ class AutoregressiveArm:
 
     flops_per_pass: what one pass of the diffusion arm costs, the unit of the ladder.  rules: keys of RULES, each an arm
     of its own in the records.  temperature: of every chain but the first.  most: never more chains than this.  width:
-    rows of a call.
+    rows of a call.  flops_before: what the diffusion arm pays before its first pass, a part of each rung's budget.
     """
 
     name: str
@@ -45,6 +45,7 @@ class AutoregressiveArm:
     most: int = 1024
     width: int = 256
     prefill_width: int = 8
+    flops_before: int = 0
 
     def __post_init__(self) -> None:
         unknown = [rule for rule in self.rules if rule not in RULES]
@@ -75,7 +76,7 @@ class AutoregressiveArm:
         on_chunk: Callable[[int], None] | None = None,
     ) -> Iterator[list[Attempt]]:
         """All attempts at one example together; none at a rung that does not buy one chain."""
-        top = ladder[-1] * self.flops_per_pass
+        top = self._budget(ladder[-1])
         held: dict[str, list[Chain]] = {example.id: [] for example in examples}
         waiting = list(examples)
         while waiting:
@@ -176,7 +177,7 @@ class AutoregressiveArm:
         choices = {rule: RULES[rule](chains) for rule in self.rules}
         attempts = []
         for rung in ladder:
-            bought = first_within(rung * self.flops_per_pass, shape, given, lengths)
+            bought = first_within(self._budget(rung), shape, given, lengths)
             if bought == 0:
                 continue
             cost = costs[bought]
@@ -199,6 +200,9 @@ class AutoregressiveArm:
                 )
         return attempts
 
+    def _budget(self, rung: int) -> int:
+        return self.flops_before + rung * self.flops_per_pass
+
     def _reading(self, prompt: int) -> Cost:
         return Cost(
             nfe=1, scheduled_passes=1, sequential_depth=0, tokens=0, flops=prefill_flops(self.network.shape, prompt)
@@ -212,4 +216,5 @@ class AutoregressiveArm:
 
 def cheapest_rung(arm: AutoregressiveArm, prompt: int, generated: int) -> int:
     """The smallest number of passes whose FLOPs buy one chain of `generated` tokens."""
-    return -(-generation_flops(arm.network.shape, prompt, generated, 1) // arm.flops_per_pass)
+    passes = generation_flops(arm.network.shape, prompt, generated, 1) - arm.flops_before
+    return max(-(-passes // arm.flops_per_pass), 1)

@@ -1,9 +1,11 @@
-"""Which position may read which, where that is neither all nor the past alone: blocks that are read one after another.
+"""Which position may read which, where that is neither all nor the past alone: blocks that are read one after another,
+and a prompt that reads itself alone.
 
-This file decides what a block is and what the two copies of block diffusion may see of each other. A block is `block`
-neighbouring positions counted from position 0, given or written alike, so that a network needs to know nothing of a
-row; where a prompt ends within a block, its answer's first block is the shorter for it, and the last may be short. What
-a task gives beyond a block is not seen from it, so blocks are for answers that follow their prompt.
+This file decides what a block is, what the two copies of block diffusion may see of each other, and what a prompt may
+see. A block is `block` neighbouring positions counted from position 0, given or written alike, so that a network needs
+to know nothing of a row; where a prompt ends within a block, its answer's first block is the shorter for it, and the
+last may be short. What a task gives beyond a block is not seen from it, so blocks are for answers that follow their
+prompt. A prompt is the first `prompt` positions, of every row.
 Shape letters: L positions, the first axis of a mask the one that reads, True where it may.
 """
 
@@ -15,6 +17,12 @@ def block_causal(length: int, block: int, device: torch.device) -> Tensor:
     """[L, L] bool: a position reads its own block and all before it."""
     number = torch.arange(length, device=device) // block
     return number[:, None] >= number
+
+
+def prompt_apart(length: int, prompt: int, device: torch.device) -> Tensor:
+    """[L, L] bool: the prompt reads itself, what is behind it everything."""
+    number = torch.arange(length, device=device)
+    return (number[:, None] >= prompt) | (number < prompt)
 
 
 def two_copies(length: int, block: int, device: torch.device) -> Tensor:

@@ -1,8 +1,8 @@
-"""One pre-norm transformer for both arms: the same blocks, causal, bidirectional or block-causal.
+"""One pre-norm transformer for both arms: the same blocks, causal, bidirectional, block-causal or with a prompt apart.
 
-This file decides how tokens and position features become logits and a quality, and how a causal network remembers
-what it has read. It knows no task, loss, policy or sampler. Shape letters: B rows, L positions, S positions of a
-cache, H heads, D numbers per head, F feature columns.
+This file decides how tokens and position features become logits and a quality; what a network need not read again, and
+in which parts, is `networks.cache`'s. It knows no task, loss, policy or sampler. Shape letters: B rows, L positions, S
+positions of a cache, H heads, D numbers per head, F feature columns.
 """
 
 import math
@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dlmreason.canvas import take
-from dlmreason.networks.attention import block_causal, two_copies
+from dlmreason.networks.attention import block_causal, prompt_apart, two_copies
+from dlmreason.networks.cache import Cache, check_part
 
 NORM_EPS = 1e-6
 ROTARY_BASE = 10_000.0
-ATTENTION = ("causal", "bidirectional", "block_causal")
+ATTENTION = ("causal", "bidirectional", "block_causal", "prompt")
 POSITIONS = ("learned", "rotary")
 
 
@@ -37,6 +37,7 @@ class Shape:
     feedforward: int = 0  # 0: four times the width
     attention: str = "bidirectional"
     block: int = 0  # positions of a block, only and always with attention=block_causal; see `networks.attention`
+    prompt: int = 0  # positions of a prompt that reads itself alone, only and always with attention=prompt
     positions: str = "learned"
     quality: bool = False  # a head that judges the token at each position
     carry: bool = False  # it reads what it said of each position in the pass before
@@ -94,11 +95,19 @@ def _faults(shape: Shape) -> list[str]:
             f"network attention={shape.attention} and block={shape.block} do not fit: attention=block_causal takes a "
             f"block of 1 position or more, any other attention block=0"
         )
+    if not isinstance(shape.prompt, int) or isinstance(shape.prompt, bool) or shape.prompt < 0:
+        wrong.append(f"network prompt={shape.prompt} must be a whole number of 1 or more, or 0 for none apart")
+    elif (shape.attention == "prompt") != (shape.prompt > 0) or shape.prompt >= shape.length:
+        wrong.append(
+            f"network attention={shape.attention}, prompt={shape.prompt} and length={shape.length} do not fit: "
+            f"attention=prompt takes a prompt of 1 position or more and leaves 1 or more behind it, any other "
+            f"attention prompt=0"
+        )
     if shape.carry and shape.attention != "bidirectional":
         wrong.append(
             "network carry=true hands a state to the next pass over the same canvas; a causal network makes one pass, "
-            "and one in blocks is not trained to read a state: set attention=bidirectional, or train it with an "
-            "objective that carries nothing"
+            "one in blocks is not trained to read a state, and a prompt that is read once is handed none: set "
+            "attention=bidirectional, or train it with an objective that carries nothing"
         )
     if shape.positions not in POSITIONS:
         wrong.append(f"network positions={shape.positions!r} is none of {', '.join(POSITIONS)}")
@@ -115,43 +124,13 @@ class Output(NamedTuple):
     hidden: Tensor  # [B, L, width], normed: what the heads read, and the carry of the next pass
 
 
-class Cache(NamedTuple):
-    """Keys and values of what each row has read. Static: every row has its place for every position from the start.
-
-    Rows come first, so `take`, `put` and `choose` of `canvas` work on it. Forward writes into it.
-    """
-
-    layers: tuple[Tensor, ...]  # each [B, 2 * H, S, D]: the keys of all heads, then their values
-
-    @classmethod
-    def empty(cls, shape: Shape, rows: int, dtype: torch.dtype, device: torch.device, length: int = 0) -> "Cache":
-        """Zeros for `rows` rows of `length` positions; 0: as many as the network can read."""
-        size = (rows, 2 * shape.num_heads, length or shape.length, shape.head_dim)
-        return cls(tuple(torch.zeros(size, dtype=dtype, device=device) for _ in range(shape.num_layers)))
-
-    @property
-    def length(self) -> int:
-        return self.layers[0].shape[2]
-
-    def take(self, index: Tensor) -> "Cache":
-        """Copies of the rows `index` [N] int64, with repeats: one read prompt becomes the start of its chains."""
-        return take(self, index)
-
-    def begin(self, rows: Tensor, prompts: "Cache") -> None:
-        """Let the rows `rows` [N] int64 start from `prompts`, N rows of the same or a smaller length, in place.
-
-        What stood behind the prompt stays; it is hidden until it is overwritten.
-        """
-        for layer, prompt in zip(self.layers, prompts.layers, strict=True):
-            layer[:, :, : prompt.shape[2]].index_copy_(0, rows, prompt)
-
-
 class _Reach(NamedTuple):
     """What attention needs to know of places, made once per pass and used by every layer."""
 
     causal: bool
-    mask: Tensor | None  # [B, 1, L, S] 0 or -inf with a cache, [L, L] bool with blocks, else None
-    slots: Tensor | None  # [B * L * 2H] int64, where keys and values go in a layer's cache seen as [B * 2H * S, D]
+    mask: Tensor | None  # [B, 1, L, S] 0 or -inf with a cache, [L, L] bool without; None: all that is there
+    slots: Tensor | None  # [B * L * 2H] int64, where keys and values go in a layer's cache seen as [B * 2H * S, D];
+    # None: they are not kept
     turn: tuple[Tensor, Tensor] | None  # cos and sin, each [1 or B, L, 1, 1, D], where positions are rotary
 
 
@@ -174,13 +153,17 @@ class _Block(nn.Module):
         return x + self.down(functional.gelu(self.up(self.mlp_norm(x))))
 
     def attend(self, qkv: Tensor, reach: _Reach, memory: Tensor | None) -> Tensor:
-        """qkv: [B, L, 3 * width].  memory: this layer's [B, 2H, S, D], written in place.  Returns [B, L, width]."""
+        """qkv: [B, L, 3 * width].  memory: this layer's [B, 2H, S, D], written in place where there are slots, else
+        read as what comes before.  Returns [B, L, width]."""
         rows, length, _ = qkv.shape
         qkv = qkv.view(rows, length, 3, self.num_heads, -1)
         if reach.turn is not None:
             qkv = torch.cat((_turn(qkv[:, :, :2], *reach.turn), qkv[:, :, 2:]), 2)
-        if memory is None or reach.slots is None:
+        if memory is None:
             query, key, value = qkv.permute(2, 0, 3, 1, 4)
+        elif reach.slots is None:
+            query, *fresh_ones = qkv.permute(2, 0, 3, 1, 4)
+            key, value = (torch.cat(both, 2) for both in zip(memory.chunk(2, 1), fresh_ones, strict=True))
         else:
             query = qkv[:, :, 0].transpose(1, 2)
             fresh = qkv[:, :, 1:].reshape(-1, memory.shape[-1]).to(memory.dtype)
@@ -281,15 +264,20 @@ class Transformer(nn.Module):
         *,
         carry: Tensor | None = None,
         cache: Cache | None = None,
-        at: Tensor | None = None,
+        at: Tensor | int | None = None,
         read: Tensor | None = None,
     ) -> Output:
         """Reads a whole sheet, or with a cache each row's next tokens.
 
         tokens: [B, L] int64.  features: [B, L, F] int64, 0 for none.  carry: [B, L, width], the `hidden` of the pass
-        before; without it a network that carries reads zeros, at the same price.  at: [B] int64, the position of each
-        row's first token; only with `cache`, which must hold everything before it.  read: [B, R] int64, the places in
-        0..L-1 of which heads are wanted, and paid for; all without it.
+        before; without it a network that carries reads zeros, at the same price.  at: the position of each row's first
+        token, [B] int64 or one for all; only with `cache`, which must hold everything before it.  read: [B, R] int64,
+        the places in 0..L-1 of which heads are wanted, and paid for; all without it.
+
+        A causal network may be read with a cache in any parts; one in blocks in whole blocks, of which the sheet's last
+        may be short; one with a prompt apart in two, the prompt, which is kept, and what is behind it, which is not.
+
+        Raises: ValueError for other parts, see `cache.check_part`.
         """
         self._check(tokens, features, cache, at)
         if carry is not None and not self.carries:
@@ -339,9 +327,9 @@ class Transformer(nn.Module):
             return Output(said, None, hidden)
         return Output(said[..., :-1], said[..., -1], hidden)
 
-    def _check(self, tokens: Tensor, features: Tensor, cache: Cache | None, at: Tensor | None) -> None:
+    def _check(self, tokens: Tensor, features: Tensor, cache: Cache | None, at: Tensor | int | None) -> None:
         shape = self.shape
-        longest = shape.length if cache is None else cache.length
+        longest = shape.length if cache is None or shape.prompt else cache.length
         if tokens.shape[1] > longest:
             raise ValueError(f"{tokens.shape[1]} tokens do not fit the {longest} positions of this network or cache")
         if features.shape != (*tokens.shape, len(shape.feature_sizes)):
@@ -351,33 +339,36 @@ class Transformer(nn.Module):
             )
         if (cache is None) != (at is None):
             raise ValueError("cache and at come together: `at` says where each row's tokens go in the cache")
-        if cache is not None and shape.attention != "causal":
-            raise ValueError(
-                f"a cache needs attention=causal, this network is {shape.attention}: with each token it would "
-                f"read everything anew"
-            )
+        if cache is not None and at is not None:
+            check_part(shape, tokens.shape[1], cache, at)
 
-    def _enter(self, tokens: Tensor, features: Tensor, cache: Cache | None, at: Tensor | None) -> tuple[Tensor, _Reach]:
+    def _enter(
+        self, tokens: Tensor, features: Tensor, cache: Cache | None, at: Tensor | int | None
+    ) -> tuple[Tensor, _Reach]:
         x = self.tokens(tokens)
         if self.features is not None:
             x = x + self.features(torch.where(features > 0, features + self.feature_starts, 0)).sum(2)
         rows, length = tokens.shape
+        shape, device = self.shape, tokens.device
         mask = slots = None
         if cache is None or at is None:
             here = self.positions[:length]
-            if self.shape.block:
-                mask = block_causal(length, self.shape.block, x.device)
+            if shape.block:
+                mask = block_causal(length, shape.block, device)
+            elif shape.prompt and length > shape.prompt:
+                mask = prompt_apart(length, shape.prompt, device)
         else:
-            positions = at[:, None] + torch.arange(length, device=tokens.device)
+            first = at if isinstance(at, Tensor) else torch.full((rows,), at, device=device)
+            positions = first[:, None] + torch.arange(length, device=device)
             here = self.positions[positions]
-            hidden_keys = torch.arange(cache.length, device=tokens.device) > positions[:, None, :, None]
-            mask = torch.zeros(hidden_keys.shape, dtype=x.dtype, device=x.device).masked_fill(hidden_keys, -torch.inf)
-            places = torch.arange(rows * 2 * self.shape.num_heads, device=tokens.device).view(rows, 1, -1)
-            slots = (places * cache.length + positions[:, :, None]).flatten()
-        causal = self.shape.attention == "causal"
-        if self.shape.positions == "learned":
+            # A prompt reads all of its cache; what is behind it that and itself, which nobody reads again.
+            mask = None if shape.prompt else cache.mask(positions, shape.block, x.dtype)
+            kept = not shape.prompt or (isinstance(at, int) and at == 0)
+            slots = cache.slots(positions) if kept else None
+        causal = shape.attention == "causal"
+        if shape.positions == "learned":
             return x + here, _Reach(causal, mask, slots, None)
-        cos, sin = here.view(-1, length, 2, 1, 1, self.shape.head_dim).unbind(2)
+        cos, sin = here.view(-1, length, 2, 1, 1, shape.head_dim).unbind(2)
         return x, _Reach(causal, mask, slots, (cos, sin))
 
 

@@ -12,6 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from dlmreason.compute.flops import (
     block_causal_exact,
+    block_flops,
+    cached_pass_flops,
     causal_dense,
     causal_exact,
     chain_flops,
@@ -20,9 +22,11 @@ from dlmreason.compute.flops import (
     pair_flops,
     pass_flops,
     prefill_flops,
+    prompt_exact,
+    prompt_flops,
     training_flops,
 )
-from dlmreason.networks.attention import block_causal, two_copies
+from dlmreason.networks.attention import block_causal, prompt_apart, two_copies
 from dlmreason.networks.transformer import Shape, Transformer
 
 torch.set_num_threads(1)
@@ -31,9 +35,10 @@ torch.set_num_threads(1)
 @st.composite
 def shapes(draw: st.DrawFn, attention: str) -> Shape:
     heads = draw(st.integers(1, 4))
+    length = draw(st.integers(2, 24))
     return Shape(
         vocabulary_size=draw(st.integers(2, 40)),
-        length=draw(st.integers(2, 24)),
+        length=length,
         feature_sizes=tuple(draw(st.lists(st.integers(1, 5), max_size=3))),
         num_layers=draw(st.integers(1, 3)),
         width=heads * 2 * draw(st.integers(1, 8)),
@@ -41,6 +46,7 @@ def shapes(draw: st.DrawFn, attention: str) -> Shape:
         feedforward=draw(st.integers(1, 64)),
         attention=attention,
         block=draw(st.integers(1, 25)) if attention == "block_causal" else 0,
+        prompt=draw(st.integers(1, length - 1)) if attention == "prompt" else 0,
         positions=draw(st.sampled_from(["learned", "rotary"])),
         quality=draw(st.booleans()),
         carry=attention == "bidirectional" and draw(st.booleans()),
@@ -116,6 +122,8 @@ def test_one_pass_costs_about_one_whole_generation() -> None:
     one_pass = pass_flops(diffusion, 162) - heads_on_prompt
     assert round(one_pass / 1e9, 3) == 2.254
     assert round(one_pass / generation_flops(chain, 81, 81, 1), 2) == 1.06
+    apart = Shape(**sizes, attention="prompt", prompt=81)
+    assert round(cached_pass_flops(apart, 162) / 1e9, 3) == 1.127
 
 
 def test_training_is_three_forwards_and_what_the_objective_adds() -> None:
@@ -164,6 +172,55 @@ def test_blocks_of_one_are_causal_and_one_block_is_everything(length: int) -> No
     assert block_causal_exact(length, max(length, 1)) == block_causal_exact(length, 99) == length * length
 
 
+@settings(max_examples=50, deadline=None)
+@given(shape=shapes("prompt"), rows=st.integers(1, 3), data=st.data())
+def test_a_prompt_apart_is_what_torch_counts(shape: Shape, rows: int, data: st.DataObject) -> None:
+    """Read once and then behind it exactly; at once dense, with what the mask hides, which nobody is charged."""
+    length = data.draw(st.integers(shape.prompt + 1, shape.length))
+    network, (tokens, features) = Transformer(shape), sheet(shape, rows, length)
+    cut, cache = shape.prompt, network.cache(rows)
+    none = torch.zeros(rows, 0, dtype=torch.int64)
+    prompt = counted(network, tokens[:, :cut], features[:, :cut], cache=cache, at=0, read=none)
+    behind = counted(network, tokens[:, cut:], features[:, cut:], cache=cache, at=cut)
+    assert (prompt, behind) == (rows * prompt_flops(shape), rows * cached_pass_flops(shape, length))
+    dense = forward_flops(shape, length, causal_dense(length, length), length)
+    assert counted(network, tokens, features) == rows * dense
+    allowed = int(prompt_apart(length, cut, torch.device("cpu")).sum())
+    assert pass_flops(shape, length) == forward_flops(shape, length, allowed, length)
+    heads_on_prompt = forward_flops(shape, 0, 0, cut)
+    assert pass_flops(shape, length) == prompt_flops(shape) + cached_pass_flops(shape, length) + heads_on_prompt
+    assert training_flops(shape, length, rows, extra_forwards=2) == 5 * rows * pass_flops(shape, length)
+
+
+@settings(max_examples=50, deadline=None)
+@given(shape=shapes("block_causal"), rows=st.integers(1, 3), data=st.data())
+def test_cached_blocks_are_what_torch_counts_over_the_cache(shape: Shape, rows: int, data: st.DataObject) -> None:
+    """Dense; and without what the mask hides, all blocks one after another are a whole pass."""
+    first = shape.block * data.draw(st.integers(0, (shape.length - 1) // shape.block))
+    queries = data.draw(st.integers(1, shape.length - first))
+    network = Transformer(shape)
+    found = counted(network, *sheet(shape, rows, queries), cache=network.cache(rows), at=first)
+    assert found == rows * forward_flops(shape, queries, causal_dense(queries, shape.length), queries)
+    assert block_flops(shape, first, queries) <= found // rows
+    cuts = range(0, shape.length, shape.block)
+    each = [block_flops(shape, cut, min(shape.block, shape.length - cut)) for cut in cuts]
+    assert sum(each) == pass_flops(shape, shape.length)
+
+
+@given(length=st.integers(0, 60), prompt=st.integers(0, 60))
+def test_keys_of_a_prompt_apart_by_counting(length: int, prompt: int) -> None:
+    seen = [query >= prompt or key < prompt for query in range(length) for key in range(length)]
+    assert prompt_exact(length, prompt) == sum(seen)
+
+
+@pytest.mark.parametrize("attention", ["bidirectional", "block_causal"])
+def test_who_keeps_no_prompt_pays_a_whole_pass_and_nothing_before(attention: str) -> None:
+    block = 4 * (attention == "block_causal")
+    sizes: dict[str, Any] = {"vocabulary_size": 7, "length": 10, "num_layers": 2, "width": 16, "num_heads": 2}
+    shape = Shape(**sizes, attention=attention, block=block)
+    assert (prompt_flops(shape), cached_pass_flops(shape, 10)) == (0, pass_flops(shape, 10))
+
+
 def test_training_in_pairs_counts_what_torch_counts() -> None:
     """Torch multiplies what the masks hide too; that is all it adds."""
     shape = Shape(vocabulary_size=7, length=10, num_layers=2, width=16, num_heads=2, attention="block_causal", block=4)
@@ -171,4 +228,14 @@ def test_training_in_pairs_counts_what_torch_counts() -> None:
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         network.paired(tokens, tokens, features, 4).logits.sum().backward()
     hidden = causal_dense(20, 20) - 2 * block_causal_exact(10, 4)
+    assert counter.get_total_flops() == training_flops(shape, 10, 3) + 9 * forward_flops(shape, 0, hidden, 0)
+
+
+def test_training_with_a_prompt_apart_counts_what_torch_counts() -> None:
+    """Torch multiplies what the mask hides too; that is all it adds."""
+    shape = Shape(vocabulary_size=7, length=10, num_layers=2, width=16, num_heads=2, attention="prompt", prompt=4)
+    network = Transformer(shape)
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        network(*sheet(shape, 3, 10)).logits.sum().backward()
+    hidden = causal_dense(10, 10) - prompt_exact(10, 4)
     assert counter.get_total_flops() == training_flops(shape, 10, 3) + 9 * forward_flops(shape, 0, hidden, 0)

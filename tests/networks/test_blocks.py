@@ -183,7 +183,7 @@ def test_a_shape_whose_blocks_make_no_sense_is_refused(changes: dict[str, Any], 
         replace(SHAPE, **changes)
 
 
-def test_other_blocks_than_the_networks_and_a_cache_are_refused() -> None:
+def test_other_blocks_than_the_networks_are_refused() -> None:
     network = network_of(4)
     noised, clean, features = texts(1)
     with pytest.raises(ValueError, match=r"blocks of 2 are to be read.*block_causal, block=4: give its Shape"):
@@ -191,5 +191,3 @@ def test_other_blocks_than_the_networks_and_a_cache_are_refused() -> None:
     plain = Transformer(replace(SHAPE, attention="bidirectional", block=0))
     with pytest.raises(ValueError, match=r"attention=bidirectional, block=0: give its Shape attention=block_causal"):
         plain.paired(noised, clean, features, 2)
-    with pytest.raises(ValueError, match="needs attention=causal"):
-        network(noised, features, cache=network.cache(1), at=torch.tensor([0]))

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dlmreason.canvas import Ask, take
+from dlmreason.networks.cache import Cache
 from dlmreason.networks.denoiser import Denoise
-from dlmreason.networks.transformer import Cache, Shape, Transformer
+from dlmreason.networks.transformer import Shape, Transformer
 
 torch.set_num_threads(1)
 

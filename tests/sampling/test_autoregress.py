@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from dlmreason.compute.flops import causal_exact, chain_flops, forward_flops, prefill_flops
-from dlmreason.networks.transformer import Cache, Output, Shape, Transformer
+from dlmreason.networks.cache import Cache
+from dlmreason.networks.transformer import Output, Shape, Transformer
 from dlmreason.sampling.autoregress import generate
 from dlmreason.sampling.chains import Batch, Chain, Prompt, Work
 from dlmreason.sampling.noise import Counter, fold

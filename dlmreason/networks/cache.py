@@ -1,0 +1,117 @@
+"""What a network has read and need not read again: a static cache of keys and values.
+
+This file decides how much each kind of attention may remember, in which parts a sheet may be read with a cache so that
+every number is that of reading it whole, and what a position sees of the cache. A part is refused where a position
+would have to read a later one that is not there yet. It knows no weights. Shape letters: B rows, L positions, S
+positions of a cache, H heads, D numbers per head.
+"""
+
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from dlmreason.canvas import take
+
+
+class Sizes(Protocol):
+    """What a cache depends on of a network's shape."""
+
+    @property
+    def length(self) -> int: ...
+    @property
+    def num_layers(self) -> int: ...
+    @property
+    def num_heads(self) -> int: ...
+    @property
+    def head_dim(self) -> int: ...
+    @property
+    def attention(self) -> str: ...
+    @property
+    def block(self) -> int: ...
+    @property
+    def prompt(self) -> int: ...
+
+
+class Cache(NamedTuple):
+    """Keys and values of what each row has read. Static: every row has its place for every position from the start.
+
+    Rows come first, so `take`, `put` and `choose` of `canvas` work on it. Forward writes into it.
+    """
+
+    layers: tuple[Tensor, ...]  # each [B, 2 * H, S, D]: the keys of all heads, then their values
+
+    @classmethod
+    def empty(cls, shape: Sizes, rows: int, dtype: torch.dtype, device: torch.device, length: int = 0) -> "Cache":
+        """Zeros for `rows` rows of `length` positions; 0: as many as the network remembers, which of a sheet with a
+        prompt apart is the prompt."""
+        size = (rows, 2 * shape.num_heads, length or shape.prompt or shape.length, shape.head_dim)
+        return cls(tuple(torch.zeros(size, dtype=dtype, device=device) for _ in range(shape.num_layers)))
+
+    @property
+    def length(self) -> int:
+        return self.layers[0].shape[2]
+
+    def take(self, index: Tensor) -> "Cache":
+        """Copies of the rows `index` [N] int64, with repeats: one read prompt becomes the start of its chains."""
+        return take(self, index)
+
+    def begin(self, rows: Tensor, prompts: "Cache") -> None:
+        """Let the rows `rows` [N] int64 start from `prompts`, N rows of the same or a smaller length, in place.
+
+        What stood behind the prompt stays; it is hidden until it is overwritten.
+        """
+        for layer, prompt in zip(self.layers, prompts.layers, strict=True):
+            layer[:, :, : prompt.shape[2]].index_copy_(0, rows, prompt)
+
+    def slots(self, positions: Tensor) -> Tensor:
+        """[B * L * 2H] int64: where keys and values of `positions` [B, L] go in a layer seen as [B * 2H * S, D]."""
+        rows, heads = self.layers[0].shape[:2]
+        places = torch.arange(rows * heads, device=positions.device).view(rows, 1, heads)
+        return (places * self.length + positions[:, :, None]).flatten()
+
+    def mask(self, positions: Tensor, block: int, dtype: torch.dtype) -> Tensor:
+        """[B, 1, L, S] 0, or -inf where `positions` [B, L] must not look: at what comes later, which may be anything.
+
+        block: positions that read one another, 0 for none.
+        """
+        last = positions
+        if block:  # the end of its block; behind a short one nothing has been read
+            last = torch.minimum(positions // block * block + block - 1, positions[:, -1:])
+        hidden = torch.arange(self.length, device=positions.device) > last[:, None, :, None]
+        return torch.zeros(hidden.shape, dtype=dtype, device=positions.device).masked_fill(hidden, -torch.inf)
+
+
+def check_part(shape: Sizes, length: int, cache: Cache, at: Tensor | int) -> None:
+    """Whether `length` tokens from `at` on may be read alone, given what is before them.
+
+    Raises: ValueError where not. Where each row of blocks has its own `at` on an accelerator nobody looks, for that
+    would wait for it.
+    """
+    if shape.attention == "bidirectional":
+        raise ValueError(
+            "a cache needs attention=causal, block_causal or prompt, this network is bidirectional: with each token "
+            "it would read everything anew"
+        )
+    if shape.prompt:
+        whole = cache.length == shape.prompt and isinstance(at, int)
+        if not whole or not (
+            (at == 0 and length == shape.prompt) or (at == shape.prompt and at + length <= shape.length)
+        ):
+            raise ValueError(
+                f"{length} tokens at {at} with a cache of {cache.length}: with attention=prompt a sheet is read in two "
+                f"parts, the prompt at=0, of {shape.prompt} tokens, into a cache of as many, and behind it at="
+                f"{shape.prompt} the rest, of {shape.length - shape.prompt} at most"
+            )
+        return
+    if isinstance(at, int) and not 0 <= at <= cache.length - length:
+        raise ValueError(f"{length} tokens at {at} do not fit the {cache.length} positions of this cache: lower `at`")
+    if not shape.block or torch.compiler.is_compiling():
+        return
+    starts = [at] if isinstance(at, int) else at.tolist() if at.device.type == "cpu" else []
+    wrong = [start for start in starts if start % shape.block]
+    if wrong:
+        raise ValueError(
+            f"tokens at {wrong[0]} begin within a block of {shape.block}, whose first positions should have read them: "
+            f"read whole blocks, each part beginning at a multiple of {shape.block}; the sheet's last may be short"
+        )
