@@ -184,7 +184,7 @@ def test_a_walks_chain_is_what_the_network_says_of_it_read_anew() -> None:
     [
         (PLAN, Power(0.0), {}, r"alpha=0\.0"),
         (PLAN, Power(float("inf")), {}, "alpha=inf"),
-        (PLAN, Power(2.0, 0.0), {}, r"temperature=0\.0"),
+        (PLAN, Power(2.0, 0.0), {}, r"proposal_temperature=0\.0"),
         (PLAN._replace(forcing=Forcing(0, 3)), Power(), {}, "force thoughts of independent chains"),
         (PLAN._replace(limit=60), Power(), {}, "lower max_tokens to 52 or less"),
         (PLAN, Power(), {"width": 4}, "5 prompts for width=4 rows"),
