@@ -74,7 +74,11 @@ class _State(NamedTuple):
 
 
 class Walks:
-    """The walks of up to `width` prompts, one a row, a step at a time for those that go on."""
+    """The walks of up to `width` prompts, one a row, a step at a time for those that go on.
+
+    So that a prefix is taken up again without a call, the logits before each token are kept: width * T * V numbers of 8
+    bytes, and a second cache.
+    """
 
     def __init__(
         self,
@@ -232,10 +236,11 @@ def check_power(plan: Plan, power: Power) -> None:
     """Raises: ValueError for a walk that has no such law."""
     if not 0 < power.alpha < math.inf:
         raise ValueError(f"alpha={power.alpha} is the power of the network's law: give a finite number above 0")
-    if power.proposal_temperature is not None and not 0 < power.proposal_temperature < math.inf:
+    proposed = power.proposal_temperature
+    if proposed is not None and not 0 < proposed < math.inf:
         raise ValueError(
-            f"proposal_temperature={power.proposal_temperature} of what is proposed must be finite and above 0, so that every chain can "
-            "be, or null for 1 / alpha"
+            f"proposal_temperature={proposed} must be finite and above 0, so that every chain can be proposed, or null "
+            "for 1 / alpha"
         )
     if plan.forcing is not None:
         raise ValueError("a walk is among the network's own texts: force thoughts of independent chains instead")
