@@ -119,6 +119,27 @@ def test_a_walk_stops_at_the_first_step_that_no_budget_buys() -> None:
         assert last is not None and last.size == len(last.chains) - 1
         sizes = [0 if one is None else one.size for one in bought]
         assert sizes == sorted(sizes) and sizes[-1] > 10
+        assert all(one.events["accepted"] < one.size for one in bought if one is not None)
+
+
+def test_a_budget_buys_what_costs_exactly_as_much() -> None:
+    task = sudoku(1)
+    arm = autoregressive(task, False, 3, decoding=PowerSampling(2.0), rules=["last"], most=6)
+    (question,) = (arm._question(example) for example in task.examples("test"))
+    ((_, (known,)),) = arm.decoding.decode(arm._writing, [question], [2**62], 3, lambda batch: None)
+    assert known is not None and known.size == 6
+    exact = known.cost.flops
+    ((_, bought),) = arm.decoding.decode(arm._writing, [question], [exact - 1, exact], 3, lambda batch: None)
+    assert [one.size for one in bought if one is not None] == [5, 6]
+
+
+def test_a_beams_depth_is_its_prompt_and_its_tokens() -> None:
+    task = sudoku(2)
+    arm = autoregressive(task, False, 6, decoding=BeamSearch(0.0, 4), rules=["first"])
+    for group in arm.attempts(list(task.examples("test")), LADDER, 3):
+        assert {attempt.sequential_depth for attempt in group} == {task.answer_length + 1}
+        for attempt in group:
+            assert attempt.nfe == 1 + attempt.events["beams"] * task.answer_length
 
 
 def test_searches_that_cannot_be_are_refused_when_the_arm_is_made() -> None:
