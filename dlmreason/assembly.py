@@ -368,6 +368,7 @@ def arm_of(
         denoiser = Denoise(network, task.vocabulary(thought).mask_id, canvas_length(task, thought))
         width, chunk = budget["width"], budget["chunk"]
         return DiffusionArm(name, task, network, denoiser, policy, width, chunk, device, thought, oracle)
+    decoding = launch.instantiate(arm.get("decoding"), f"arms.{name}.decoding", settings["trusted"])
     with launch.refused(f"arms.{name}", ValueError):
         unit, before = _unit(task, trained, network.shape)
         return AutoregressiveArm(
@@ -378,9 +379,11 @@ def arm_of(
             flops_per_pass=unit,
             flops_before=before,
             rules=arm["rules"],
-            temperature=arm["temperature"],
+            temperature=arm.get("temperature", 1.0),  # else the decoding has its own
             most=budget["ar_chains"],
             width=budget["ar_width"],
+            decoding=decoding,
+            oracle=arm.get("oracle", False),
         )
 
 

@@ -102,8 +102,16 @@ def build_policy(option: str) -> None:
 def build_arm(option: str) -> None:
     settings = composed("experiment=demo", f"+arm@arms.extra={option}", *SMALL)
     arm = settings["arms"]["extra"]
-    extra = {"policy"} if arm["kind"] == "diffusion" else {"rules", "temperature"}
+    own = {"rules", "decoding" if "decoding" in arm else "temperature"}
+    extra = {"policy"} if arm["kind"] == "diffusion" else own
     assert arm.keys() - {"oracle"} == {"kind", "model"} | extra
+    build_arms(settings)
+
+
+def build_decoding(option: str) -> None:
+    """In place of what an arm would decode by, over the same model."""
+    settings = composed("experiment=demo", "+arm@arms.extra=forced", f"decoding@arms.extra.decoding={option}", *SMALL)
+    settings["arms"] = {"extra": settings["arms"]["extra"]}
     build_arms(settings)
 
 

@@ -1,4 +1,4 @@
-"""Which of a prompt's chains is believed: by vote, by the network's own probability, or by its learned quality.
+"""Which of a prompt's chains is believed: by vote, by probability, by learned quality, by place, or by a judge.
 
 This file decides a choice for every n at once: the first n of N chains are what n chains alone would have been. It
 knows no task and judges no answer.
@@ -62,6 +62,41 @@ def by_quality(chains: Sequence[Chain]) -> list[Choice]:
                 f"chain {index} was not judged: choosing by quality needs a network with network.quality=true"
             )
     return _best(chains, lambda chain: -math.inf if chain.quality is None else chain.quality)
+
+
+def by_first(chains: Sequence[Chain]) -> list[Choice]:
+    """For each n, the first finished chain of the first n: the best of a search that hands its chains best first.
+
+    The score is its log-probability.  Raises: ValueError without chains.
+    """
+    return [_scored(chains, choice) for choice in _best(chains, lambda chain: 0.0)]
+
+
+def by_last(chains: Sequence[Chain]) -> list[Choice]:
+    """For each n, the last finished chain of the first n: where a walk from chain to chain has got to.
+
+    The score is its log-probability.  Raises: ValueError without chains.
+    """
+    _some(chains, "a choice")
+    last, choices = Choice(0, -math.inf), []
+    for index, chain in enumerate(chains):
+        last = _scored(chains, Choice(index, 0.0)) if chain.finished else last
+        choices.append(last)
+    return choices
+
+
+def by_judge(chains: Sequence[Chain], right: Callable[[Chain], bool]) -> list[Choice]:
+    """For each n, a finished chain of the first n that `right` accepts, the earliest; else the first finished one.
+
+    Right as often as any chain is: coverage, an upper bound of every other rule where `right` is the task's own judge.
+    The score is 1 or 0.  Raises: ValueError without chains.
+    """
+    return _best(chains, lambda chain: float(right(chain)))
+
+
+def _scored(chains: Sequence[Chain], choice: Choice) -> Choice:
+    chain = chains[choice.chosen]
+    return choice._replace(score=chain.log_prob if chain.finished else -math.inf)
 
 
 def _best(chains: Sequence[Chain], score: Callable[[Chain], float]) -> list[Choice]:

@@ -8,63 +8,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlmreason.compute.flops import causal_exact, chain_flops, forward_flops, prefill_flops
-from dlmreason.networks.cache import Cache
-from dlmreason.networks.transformer import Output, Shape, Transformer
+from dlmreason.compute.flops import chain_flops, forward_flops, prefill_flops
+from dlmreason.networks.transformer import Shape, Transformer
 from dlmreason.sampling.autoregress import generate
 from dlmreason.sampling.chains import Batch, Chain, Prompt, Work
 from dlmreason.sampling.noise import Counter, fold
+from tests.sampling.tiny import ANSWER, EOS, MARKER, SHAPE, THOUGHT, Watched, network_of, prompts_of, scripted
 
 torch.set_num_threads(1)
-
-MARKER, EOS = 8, 9
-ANSWER = ((1, 1), (1, 2), (2, 1), (2, 2))
-SHAPE = Shape(
-    vocabulary_size=11,
-    length=72,
-    feature_sizes=(3, 3),
-    num_layers=2,
-    width=32,
-    num_heads=4,
-    attention="causal",
-    quality=True,
-)
-THOUGHT: dict[str, Any] = {
-    "chains": 3,
-    "answer_length": len(ANSWER),
-    "answer_features": ANSWER,
-    "marker_id": MARKER,
-    "eos_id": None,
-    "thought": True,
-    "max_tokens": 30,
-    "temperature": 1.0,
-    "first_greedy": False,
-    "seed": 5,
-    "width": 4,
-    "prefill_width": 2,
-}
-
-
-def network_of(seed: int = 0, dtype: torch.dtype = torch.float32, scale: float = 3.0, **changes: Any) -> Transformer:
-    """Weights large enough that the context decides what is written."""
-    torch.manual_seed(seed)
-    network = Transformer(replace(SHAPE, **changes)).to(dtype)
-    with torch.no_grad():
-        for weight in network.parameters():
-            if weight.dim() > 1:
-                weight.mul_(scale)
-    return network.eval()
-
-
-def prompts_of(count: int, lengths: tuple[int, ...] = (5, 17, 9, 16, 20)) -> list[Prompt]:
-    generator = torch.Generator().manual_seed(9)
-    prompts = []
-    for number in range(count):
-        length = lengths[number % len(lengths)]
-        tokens = torch.randint(0, 8, (length,), generator=generator).tolist()
-        features = torch.randint(0, 3, (length, 2), generator=generator).tolist()
-        prompts.append(Prompt(1000 + 7 * number, tokens, features))
-    return prompts
 
 
 def plain(
@@ -238,37 +189,6 @@ def test_draws_follow_the_network() -> None:
     assert ((share - chance).abs() <= 5 * (chance * (1 - chance) / len(drawn)).sqrt() + 1e-9).all()
 
 
-class Scripted:
-    """A causal network that writes a given text after any prompt, and hands what it was told to a list."""
-
-    def __init__(self, text: list[int], length: int = 72) -> None:
-        self.text = text
-        self.shape = replace(SHAPE, length=length, quality=False)
-        self.told: list[tuple[int, int, tuple[int, ...]]] = []  # position, token, features of row 0
-
-    def cache(self, rows: int, length: int = 0) -> Cache:
-        return Cache.empty(self.shape, rows, torch.float32, torch.device("cpu"), length)
-
-    def __call__(
-        self, tokens: Tensor, features: Tensor, *, cache: Cache, at: Tensor, read: Tensor | None = None
-    ) -> Output:
-        if read is not None:
-            self.prompt = int(read[0, 0]) + 1
-            following = torch.zeros(len(tokens), dtype=torch.int64)
-        else:
-            self.told.append((int(at[0]), int(tokens[0, 0]), tuple(features[0, 0].tolist())))
-            following = at - self.prompt + 1
-        script = torch.tensor([*self.text, 0])
-        logits = torch.nn.functional.one_hot(script[following.clamp(0, len(self.text))], self.shape.outputs) * 50.0
-        return Output(logits[:, None], None, logits[:, None])
-
-
-def scripted(text: list[int], **changes: Any) -> tuple[Chain, Scripted]:
-    network = Scripted(text)
-    (chain,) = generate(network, prompts_of(1), **{**THOUGHT, "chains": 1, "temperature": 0.0, "width": 1, **changes})
-    return chain, network
-
-
 def test_answer_begins_after_the_marker_and_its_features_with_it() -> None:
     text = [3, 4, MARKER, 1, MARKER, 2, EOS]
     chain, network = scripted(text, eos_id=EOS)
@@ -293,25 +213,6 @@ def test_a_chain_that_runs_out_of_tokens_is_not_finished() -> None:
 def test_end_of_text_in_the_thought_ends_the_chain() -> None:
     chain, _ = scripted([3, EOS, MARKER, 1, 2, 3, 4], eos_id=EOS)
     assert (chain.tokens, chain.answer, chain.finished) == ((3, EOS), (), False)
-
-
-class Watched:
-    """Counts all that a network was sent, from its arguments alone."""
-
-    def __init__(self, network: Transformer) -> None:
-        self.network, self.shape = network, network.shape
-        self.sent = Work()
-
-    def cache(self, rows: int, length: int = 0) -> Cache:
-        return self.network.cache(rows, length)
-
-    def __call__(
-        self, tokens: Tensor, features: Tensor, *, cache: Cache, at: Tensor, read: Tensor | None = None
-    ) -> Output:
-        rows, length = tokens.shape
-        keys = sum(causal_exact(first, length) for first in at.tolist())
-        self.sent = self.sent.plus(Work(rows * length, keys, (tokens if read is None else read).numel()))
-        return self.network(tokens, features, cache=cache, at=at, read=read)
 
 
 @pytest.mark.parametrize("quality", [True, False])

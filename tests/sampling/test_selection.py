@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlmreason.sampling.chains import Chain
-from dlmreason.sampling.selection import Choice, by_mean_log_prob, by_quality, by_vote
+from dlmreason.sampling.selection import Choice, by_first, by_judge, by_last, by_mean_log_prob, by_quality, by_vote
 
 
 def chain(
@@ -33,7 +33,7 @@ chains = st.lists(
 
 @given(chains)
 def test_a_choice_never_depends_on_later_chains(some: list[Chain]) -> None:
-    for rule in (by_vote, by_mean_log_prob, by_quality):
+    for rule in (by_vote, by_mean_log_prob, by_quality, by_first, by_last):
         running = rule(some)
         assert [rule(some[: n + 1])[-1] for n in range(len(some))] == running
         assert all(choice.chosen <= n for n, choice in enumerate(running))
@@ -41,7 +41,7 @@ def test_a_choice_never_depends_on_later_chains(some: list[Chain]) -> None:
 
 @given(chains)
 def test_an_unfinished_chain_is_chosen_only_where_none_is_finished(some: list[Chain]) -> None:
-    for rule in (by_vote, by_mean_log_prob, by_quality):
+    for rule in (by_vote, by_mean_log_prob, by_quality, by_first, by_last):
         for n, choice in enumerate(rule(some)):
             assert some[choice.chosen].finished == any(one.finished for one in some[: n + 1])
             assert (choice.score == -math.inf) == (not some[choice.chosen].finished)
@@ -76,8 +76,31 @@ def test_the_best_judged_wins() -> None:
 
 
 def test_what_cannot_be_chosen_is_refused() -> None:
-    for rule in (by_vote, by_mean_log_prob, by_quality):
+    for rule in (by_vote, by_mean_log_prob, by_quality, by_first, by_last):
         with pytest.raises(ValueError, match="over no chains"):
             rule([])
     with pytest.raises(ValueError, match=r"network\.quality=true"):
         by_quality([chain("12"), chain("21", quality=None)])
+
+
+@given(chains)
+def test_the_judges_choice_is_right_as_soon_as_any_chain_is(some: list[Chain]) -> None:
+    def right(one: Chain) -> bool:
+        return one.answer == (2, 1)
+
+    running = by_judge(some, right)
+    assert [by_judge(some[: n + 1], right)[-1] for n in range(len(some))] == running
+    for n, choice in enumerate(running):
+        found = any(one.finished and right(one) for one in some[: n + 1])
+        assert (choice.score == 1.0) == found
+        assert found == (some[choice.chosen].finished and right(some[choice.chosen]))
+
+
+@given(chains)
+def test_first_and_last_are_places_among_the_finished(some: list[Chain]) -> None:
+    for n in range(1, len(some) + 1):
+        done = [index for index in range(n) if some[index].finished]
+        scores = [some[index].log_prob for index in done]
+        first, last = by_first(some)[n - 1], by_last(some)[n - 1]
+        assert first == (Choice(done[0], scores[0]) if done else Choice(0, -math.inf))
+        assert last == (Choice(done[-1], scores[-1]) if done else Choice(0, -math.inf))
