@@ -5,7 +5,7 @@
 #   PIP_INDEX_URL and pip's other environment variables are pip's own, and mean what they mean everywhere.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv setup demo test test-all say-test say-test-all check tasks policies experiment experiments solve report compare bench clean
+.PHONY: help venv setup demo test test-all say-test say-test-all check tasks policies experiment experiments solve report compare tune bench clean
 
 PYTHON  ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
                $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -47,6 +47,10 @@ experiment: .venv/.stamp  ## NAME=<claim> [ARGS=...]: trains what has no checkpo
 	@test -n '$(NAME)' || { echo 'say which: make experiment NAME=<claim>; `make experiments` lists them' >&2; exit 2; }
 	@sed -n '/^# @package/d; s/^# */$(NAME): /p; /^[^#]/q' conf/experiment/'$(NAME)'.yaml 2>/dev/null | head -n 1
 	@$(RUN) -m dlmreason.experiment experiment=$(NAME) $(ARGS)
+
+tune: .venv/.stamp  ## NAME=<claim> [ARGS=...]: as many trials of each arm on the validation split, best settings in tuning.yaml; an evaluation each
+	@test -n '$(NAME)' || { echo 'say which: make tune NAME=<claim>; `make experiments` lists them' >&2; exit 2; }
+	@$(RUN) -m dlmreason.tune experiment=$(NAME) $(ARGS)
 
 tasks: .venv/.stamp  ## [ARGS='countdown4 zebra']: every task with an example, its thought, lengths and speed: 1 minute
 	@$(RUN) -m dlmreason.catalogue $(ARGS)

@@ -17,9 +17,10 @@ import yaml
 
 from dlmreason import launch
 from dlmreason.canvas import Policy
-from dlmreason.compute.flops import pass_flops, training_flops
+from dlmreason.compute.flops import cached_pass_flops, prompt_flops, training_flops
+from dlmreason.compute.matching import Training, match_training
 from dlmreason.diffusion.objectives import Objective, Staged, Taught, taught_by
-from dlmreason.evaluation.attempt import canvas_length
+from dlmreason.evaluation.attempt import canvas_length, prompt_positions
 from dlmreason.evaluation.autoregressive import AutoregressiveArm
 from dlmreason.evaluation.diffusion import DiffusionArm
 from dlmreason.launch_rules import shown, walk
@@ -56,6 +57,11 @@ class Model:
     def flops(self, updates: int | None = None) -> float:
         """FLOPs of the training, the objective's own forwards included."""
         return _training_flops(self.shape, self.objective, self.length, self.trainer, updates or self.updates)
+
+    @property
+    def training(self) -> Training:
+        """What the training spends, in each of the units by which another can be matched to it."""
+        return Training(self.flops(), self.updates * self.trainer.batch_size, self.updates)
 
 
 def taught_with(objective: Objective | Staged, head: bool) -> Taught:
@@ -157,7 +163,23 @@ def _model(
         raise launch.BadInput(
             f"models.{name}.objective: teaches {teaches}, and models.{name}.kind={kind}: choose {fits}"
         )
+    cached = given.get("prompt_cache", False)
+    if cached and (not diffusion or in_place or taught.block or taught.carry):
+        why = (
+            "an autoregressive model has a cache anyway"
+            if not diffusion
+            else f"{task.name} is answered within its prompt, which then has to be read with it"
+            if in_place
+            else f"its objective teaches blocks of {taught.block} positions, which have an attention of their own"
+            if taught.block
+            else "its objective hands a state from pass to pass, and a prompt that is read once is handed none"
+        )
+        raise launch.BadInput(
+            f"models.{name}.prompt_cache=true: {why}: set it to false, or choose a diffusion model that writes after "
+            "its prompt, with an objective such as masked"
+        )
     # What both arms share is sized alike; the canvas and the chain differ in length, and so in a position table.
+    attention = "prompt" if cached else "block_causal" if taught.block else "bidirectional" if diffusion else "causal"
     shape = launch.instantiate(
         {"_target_": "dlmreason.networks.transformer.Shape", **settings["network"]},
         "network",
@@ -165,17 +187,29 @@ def _model(
         vocabulary_size=vocabulary.size,
         length=length,
         feature_sizes=tuple(task.feature_sizes),
-        attention="block_causal" if taught.block else "bidirectional" if diffusion else "causal",
+        attention=attention,
         block=taught.block,
+        prompt=prompt_positions(task, thought) if cached else 0,
         quality=given["quality"],
         carry=taught.carry,
         **({"outputs": vocabulary.size} if taught.emits_mask else {}),
     )
     updates = given["updates"]
     if updates is None:
-        wanted = given["flops"] if given.get("flops") is not None else known[given["match"]].flops()
-        updates = max(1, round(wanted / _training_flops(shape, objective, length, trainer, 1000) * 1000))
-    plain = {key: value for key, value in given.items() if key not in ("updates", "match", "flops")}
+        by = given.get("match_by", "flops")
+        if given.get("flops") is not None:
+            if by != "flops":
+                raise launch.BadInput(
+                    f"models.{name}.match_by={by} and models.{name}.flops={given['flops']:g} say two things: leave one "
+                    "out; match_by is of the model in match"
+                )
+            other = Training(given["flops"], 0, 0)
+        else:
+            other = known[given["match"]].training
+        flops = _training_flops(shape, objective, length, trainer, 1000)
+        updates = match_training(by, other, Training(flops, 1000 * trainer.batch_size, 1000))
+    left_out = ("updates", "match", "match_by", "flops", *(() if cached else ("prompt_cache",)))
+    plain = {key: value for key, value in given.items() if key not in left_out}
     trained = {key: value for key, value in settings["trainer"].items() if key not in _INDIFFERENT}
     key = digest(plain, settings["network"], trained, updates, settings["seed"], settings["threads"], _data(task))
     return Model(name, kind, thought, shape, objective, updates, length, trainer, key)
@@ -201,12 +235,18 @@ _SAYS_NOTHING = (
     "output",
     "title",
     "primary",
+    "family",
+    "tolerance",
     "logger.*",
     "budget.passes",
     "budget.rungs",
     "budget.examples",
     "budget.traces",
     "arms.*.passes",
+    "budget.time",
+    "budget.mismatch",
+    "tuning.*",
+    "tuned",
 )
 """Settings that may change between two runs into one folder."""
 
@@ -330,12 +370,14 @@ def arm_of(
         return DiffusionArm(name, task, network, denoiser, policy, width, chunk, device, thought, oracle)
     decoding = launch.instantiate(arm.get("decoding"), f"arms.{name}.decoding", settings["trusted"])
     with launch.refused(f"arms.{name}", ValueError):
+        unit, before = _unit(task, trained, network.shape)
         return AutoregressiveArm(
             name=name,
             task=task,
             network=network,
             thought=trained[arm["model"]].thought,
-            flops_per_pass=_unit(task, trained, network.shape),
+            flops_per_pass=unit,
+            flops_before=before,
             rules=arm["rules"],
             temperature=arm.get("temperature", 1.0),  # else the decoding has its own
             most=budget["ar_chains"],
@@ -345,12 +387,12 @@ def arm_of(
         )
 
 
-def _unit(task: Task, trained: Mapping[str, Trained], otherwise: Shape) -> int:
-    """FLOPs of one pass of the first diffusion model; where there is none, of a pass that the network at hand would
-    make."""
+def _unit(task: Task, trained: Mapping[str, Trained], otherwise: Shape) -> tuple[int, int]:
+    """FLOPs of one pass of the first diffusion model, and of what it reads before; where there is none, of a pass that
+    the network at hand would make."""
     made = [(each.network.shape, each.thought) for each in trained.values() if each.kind == "diffusion"]
     shape, thought = (made or [(otherwise, False)])[0]
-    return pass_flops(shape, canvas_length(task, thought))
+    return cached_pass_flops(shape, canvas_length(task, thought)), prompt_flops(shape)
 
 
 def run_key(
@@ -360,7 +402,8 @@ def run_key(
     arm, budget = settings["arms"][name], settings["budget"]
     diffusion = arm["kind"] == "diffusion"
     held = ("width",) if diffusion else ("ar_width", "ar_chains")
-    unit = None if diffusion else _unit(task, trained, trained[arm["model"]].network.shape)
+    pair = (0, 0) if diffusion else _unit(task, trained, trained[arm["model"]].network.shape)
+    unit = None if diffusion else pair if pair[1] else pair[0]  # as it was while nothing came before the passes
     return digest(
         {key: value for key, value in arm.items() if key != "passes"},
         {key: budget[key] for key in held},

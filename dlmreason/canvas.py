@@ -135,6 +135,7 @@ class Denoiser(Protocol):
     """One pass over a batch of rows. The only thing that costs a call.
 
     `features` [B, L, F] are the task's given ids per position; they belong to the row, no policy sees or changes them.
+    One that can work out what no pass changes, such as how a prompt reads, has a `seat` too, see `Seat`.
     """
 
     @property
@@ -149,7 +150,19 @@ class Denoiser(Protocol):
         """The carry before the first pass: zeros, or ()."""
         ...
 
-    def __call__(self, ask: Ask, features: Tensor) -> Reading: ...
+    def __call__(self, ask: Ask, features: Any) -> Reading: ...
+
+
+Seat = Callable[[Tensor, Tensor, Tensor], Any]
+"""(tokens [B, L], editable [B, L], features [B, L, F]) -> what is handed to the passes of these rows in place of their
+features: a pytree whose first axis is the rows, each row's a function of that row alone. Asked for once, when a row
+sits down, so that it may cost what the passes then save; it is made anew from the row, and never written down."""
+
+
+def seat_of(denoiser: Denoiser) -> Seat | None:
+    """The `seat` of a denoiser that has one."""
+    seat: Seat | None = getattr(denoiser, "seat", None)
+    return seat
 
 
 Score = Callable[[Canvas, Reading, Tensor], Tensor]

@@ -14,6 +14,7 @@ from typing import Any
 
 from dlmreason import launch
 from dlmreason.launch_config import Tree
+from dlmreason.tasks.vocabulary import WAIT
 
 SAMPLE = 200
 """Problems over which difficulty is told, as far as SECONDS allow."""
@@ -38,6 +39,8 @@ def rows(name: str, task: Any) -> Iterator[tuple[str, str]]:
     test = [example for example, _ in zip(islice(task.examples("test"), SAMPLE), _until(SECONDS), strict=False)]
     yield "prompt", example.prompt
     yield "thought", example.thought or "none"
+    if corrected := next((each.thought for each in seen if WAIT in each.thought), ""):
+        yield "corrected", corrected
     yield "answer", example.answer
     hard = sorted({each.difficulty for each in test})
     measured = f"{hard[0]} to {hard[-1]}" if hard[0] >= 0 else "not measured"

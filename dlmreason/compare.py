@@ -1,7 +1,8 @@
 """Two arms on the same puzzles: `python -m dlmreason.compare records=<file> first=<arm@budget> second=<arm@budget>`.
 
-This file decides what a person sees of a pair: both shares, the paired difference with its interval and p, and what it
-rests on. Nothing is corrected for other comparisons, since it knows of none. It reads records and imports no torch.
+This file decides what a person sees of a pair: both shares, the paired difference with its interval and p, what it
+rests on, and where one of the arms overtakes the other. Nothing is corrected for other comparisons, since it knows of
+none. It reads records and imports no torch.
 """
 
 import sys
@@ -10,41 +11,10 @@ from pathlib import Path
 
 from dlmreason import launch
 from dlmreason.analysis import words
-from dlmreason.analysis.comparison import At, Table, compare, point, table
-from dlmreason.analysis.records import Record, RecordsError, read
-from dlmreason.launch_rules import nearest
-
-
-def place(found: Table, name: str, rival: str) -> At:
-    """`arm@budget` as a place in the table; `arm` alone is at the highest budget that it shares with `rival`'s arm.
-
-    Raises: RecordsError for an arm or a budget that the records do not hold, with those that they do.
-    """
-    arm, rung = _split(found, name)
-    other, _ = _split(found, rival)
-    if rung is None:
-        shared = found.rungs(arm, other)
-        if not shared:
-            raise RecordsError(f"{arm} and {other} have no budget in common: name one for each, {arm}@<budget>")
-        rung = shared[-1]
-    if At(arm, rung) not in found.cells:
-        held = ", ".join(f"{each:,}" for each in found.rungs(arm))
-        raise RecordsError(f"{name}: {arm} has no budget {rung:,} in these records; it has {held}")
-    return At(arm, rung)
-
-
-def _split(found: Table, name: str) -> tuple[str, int | None]:
-    """The arm that a name begins with, and its budget if it has one."""
-    if name in found.arms:
-        return name, None
-    arm, _, rung = name.rpartition("@")
-    if arm not in found.arms:
-        raise RecordsError(
-            f"{name}: no arm of these records, which hold {', '.join(found.arms)}{nearest(arm or name, found.arms)}"
-        )
-    if not rung.isdecimal():
-        raise RecordsError(f"{name}: a budget is a whole number of passes, as in {arm}@{found.rungs(arm)[-1]}")
-    return arm, int(rung)
+from dlmreason.analysis.comparison import LEVEL, At, Table, compare, point, table
+from dlmreason.analysis.crossing import DEPTH, FLOPS, Axis, crossing, said, seconds
+from dlmreason.analysis.family import place, within_reach
+from dlmreason.analysis.records import Record, RecordsError, Timing, read
 
 
 def lines(found: Table, first: At, second: At) -> Iterator[str]:
@@ -64,6 +34,20 @@ def lines(found: Table, first: At, second: At) -> Iterator[str]:
         f"n = {difference.puzzles:,} puzzles{seeds}; "
         f"{difference.only_first:,} right with {first.arm} alone, {difference.only_second:,} with {second.arm} alone"
     )
+    reach = within_reach(difference.only_first + difference.only_second, difference.pairs, difference.puzzles)
+    if difference.p >= LEVEL and reach:
+        yield f"that settles nothing: {reach}"
+
+
+def _axis(name: str, path: Path) -> Axis:
+    """The axis of a name; seconds are read from the timings beside the records."""
+    if name != "seconds":
+        return {"flops": FLOPS, "depth": DEPTH}[name]
+    beside = path.with_name(path.name.replace("records", "timings").removesuffix(".gz"))
+    try:
+        return seconds(read(beside, Timing).items)
+    except OSError as error:
+        raise launch.BadInput(f"axis=seconds: {beside} cannot be read: {error.strerror}") from None
 
 
 def records_in(path: Path) -> Path:
@@ -91,6 +75,12 @@ def main(settings: launch.Settings) -> int:
         second = place(found, settings["second"], settings["first"])
         for line in lines(found, first, second):
             print(line)
+        axis = _axis(settings["axis"], path)
+        try:
+            about = list(said(crossing(found, first.arm, second.arm, axis), axis))
+        except RecordsError as error:
+            about = [f"where one overtakes the other cannot be said: {error}"]
+        print("\n".join(about))
     return 0
 
 

@@ -5,14 +5,13 @@ progress line, the timing. What an arm does belongs to `evaluation`.
 """
 
 import json
-import resource
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from dlmreason import disk, launch
-from dlmreason.folder import describe, keep_traces
+from dlmreason.folder import describe, keep_traces, note_read
 from dlmreason.report import json_of, report
 
 
@@ -25,6 +24,7 @@ def answered(
     """
     from dlmreason.analysis.records import Record, Timing, Writer, read
     from dlmreason.assembly import changed, ladder_of
+    from dlmreason.compute.measure import meters_of
     from dlmreason.evaluation.diffusion import DiffusionArm
     from dlmreason.evaluation.evaluate import Plan, belongs, evaluate, unaffordable, unfinished
     from dlmreason.evaluation.snapshot import Snapshot
@@ -32,6 +32,7 @@ def answered(
     from dlmreason.sampling.guard import BadMove
 
     budget, seed, ladder = settings["budget"], settings["seed"], ladder_of(settings, name)
+    device = next(arm.network.parameters()).device
     passing = isinstance(arm, DiffusionArm)
     plan = Plan(name, task, budget["split"], examples, ladder, seed, key, arm.variants, every_rung=passing)
     path, beyond_path = folder / "records.jsonl", folder / "snapshots" / f"{name}-{seed}.beyond.json"
@@ -42,6 +43,7 @@ def answered(
             left = unfinished(plan, known, beyond)
         except ValueError as error:
             raise launch.BadInput(f"arms.{name}: {error} ({changed(folder, settings)})") from error
+        note_read(folder, name, settings, key)
         if not left:
             launch.say(f"{name}: all {len(examples)} examples are answered")
             return
@@ -55,6 +57,8 @@ def answered(
                 attempts = arm.attempts(left, plan.ladder, seed, snapshot)
             else:
                 attempts = arm.attempts(left, plan.ladder, seed)
+            memory = meters_of(device).peak_bytes
+            memory.begin()
             with launch.refused(f"arms.{name}.policy", BadMove):
                 seconds = evaluate(plan, attempts, writer, known, shown)
     if out_of_reach := unaffordable(plan, read(path, Record).items):
@@ -70,11 +74,39 @@ def answered(
                 rows=len(left),
                 batch=arm.width,
                 passes=passes,
-                peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-                device=str(getattr(arm, "device", "cpu")),
+                peak_bytes=int(memory.end().value or 0) or None,
+                device=str(device),
                 threads=settings["threads"],
                 run_key=key,
             )
+        )
+
+
+TIMED_PASSES = 64
+"""More passes than these take no other time each."""
+
+
+def timed(name: str, arm: Any, settings: Mapping[str, Any], key: str, folder: Path, examples: Any) -> None:
+    """With budget.time=true, what a pass or a token takes alone and in a full batch, into measurements.jsonl, once."""
+    from dlmreason.analysis.records import Measurement, Writer, read
+    from dlmreason.assembly import ladder_of
+    from dlmreason.evaluation import timing
+
+    path = folder / "measurements.jsonl"
+    if not settings["budget"].get("time"):
+        return
+    known = read(path, Measurement).items if path.exists() else []
+    if any((each.arm, each.run_key) == (name, key) for each in known):
+        return
+    passes = min(ladder_of(settings, name)[-1], TIMED_PASSES)
+    found = timing.timed(arm, examples, passes=passes, seed=settings["seed"], run_key=key)
+    with Writer(path, launch.say) as writer:
+        writer.append_many(found)
+    for each in found:
+        energy = each.missing.get("joules") or f"{(each.joules or 0.0) / each.calls:.3g} J"
+        launch.say(
+            f"{name}, batch {each.batch}: {1000 * each.seconds_per_call:.3g} ms a {each.what}, "
+            f"{1000 * each.seconds_per_row:.3g} ms of one row; energy: {energy}"
         )
 
 
@@ -128,6 +160,7 @@ def main(settings: launch.Settings) -> int:
         describe(folder, settings, first=True)
         key = assembly.run_key(name, settings, task, ready, device)
         answered(name, arms[name], task, settings, key, folder, examples)
+        timed(name, arms[name], settings, key, folder, examples)
         describe(folder, settings)
         keep_traces(folder, settings, task, arms, examples)
         report(folder)

@@ -5,14 +5,17 @@ run again it does nothing twice, interrupted it goes on. This file decides the o
 its name.
 """
 
+import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
-from dlmreason import launch
-from dlmreason.evaluate import answered, examples_of
+from dlmreason import disk, launch
+from dlmreason.evaluate import answered, examples_of, timed
 from dlmreason.folder import describe, keep_traces, metrics_log
 from dlmreason.report import report
 from dlmreason.train import refuse_another, trained
+from dlmreason.tuning import tuned
 
 
 def main(settings: launch.Settings) -> int:
@@ -21,23 +24,26 @@ def main(settings: launch.Settings) -> int:
         raise launch.BadInput("experiment: choose one, such as experiment=demo; `make experiments` lists them")
     import torch
 
-    from dlmreason import assembly
+    from dlmreason import assembly, equal_compute
     from dlmreason.reports.mirror import Mirror
 
-    settings = _one_policy(settings)
+    settings = _one_policy(tuned(settings))
     torch.set_num_threads(settings["threads"])
     task = assembly.task_of(settings)
     models = assembly.models_of(settings, task)
     policies = assembly.policies_of(settings)
-    for name in settings["arms"]:
-        assembly.ladder_of(settings, name)
+    _check_family(settings, {name: assembly.ladder_of(settings, name) for name in settings["arms"]})
     device = assembly.device_of(settings)
     examples = examples_of(task, settings)
+    affordable = equal_compute.bought(settings, task, models, examples)
+    equal_compute.refuse_unmatched(affordable, settings["budget"].get("mismatch"))
     folder = Path(settings["output"])
     with launch.locked(folder):
         for model in models.values():
             refuse_another(model, settings, folder)
         describe(folder, settings, first=True)
+        equal_compute.tell(affordable)
+        disk.write(folder / "matching.json", json.dumps(equal_compute.plain(affordable), indent=1) + "\n")
         mirror = Mirror(
             settings["logger"]["mode"],
             project=settings["logger"]["project"],
@@ -58,6 +64,7 @@ def main(settings: launch.Settings) -> int:
             for name, arm in arms.items():
                 key = assembly.run_key(name, settings, task, ready, device)
                 answered(name, arm, task, settings, key, folder, examples)
+                timed(name, arm, settings, key, folder, examples)
             describe(folder, settings)
             keep_traces(folder, settings, task, arms, examples)
             found = report(folder)
@@ -80,7 +87,30 @@ def _one_policy(settings: launch.Settings) -> launch.Settings:
     if first is None:
         raise launch.BadInput(f"policy={policy['name']}: this experiment has no diffusion arm")
     kept = {name: arm for name, arm in arms.items() if arm["kind"] != "diffusion"}
-    return settings | {"arms": {policy["name"]: first | {"policy": policy}} | kept, "primary": policy["name"]}
+    return settings | {
+        "arms": {policy["name"]: first | {"policy": policy}} | kept,
+        "primary": policy["name"],
+        "family": None,
+    }
+
+
+def _check_family(settings: launch.Settings, ladders: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuses, before any compute, declared comparisons that these arms and budgets cannot make.
+
+    An arm may report as several, `thought.vote` and others, whose names begin with its own.
+    """
+    for name in (name for pair in settings["family"] or () for name in pair):
+        arm, _, rung = name.partition("@")
+        ladder = next((each for own, each in ladders.items() if arm == own or arm.startswith(f"{own}.")), None)
+        if ladder is None:
+            raise launch.BadInput(
+                f"family: {name}: no arm of this experiment, which has {', '.join(ladders)}; "
+                "family=null declares nothing"
+            )
+        if rung and rung not in map(str, ladder):
+            raise launch.BadInput(
+                f"family: {name}: no budget of this ladder, {', '.join(map(str, ladder))}; family=null declares nothing"
+            )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,5 @@
-"""What lies in an output folder beside models and records: the description of the run, training metrics, traces.
+"""What lies in an output folder beside models and records: the description of the run, how often the test split was
+read, training metrics, traces.
 
 This file decides their form and when they are written anew. It is shared by the entry points that train or answer, and
 knows none of them.
@@ -30,12 +31,51 @@ def describe(folder: Path, settings: Mapping[str, Any], *, first: bool = False) 
         "name": settings["name"],
         "title": settings.get("title") or settings["name"],
         "primary": settings.get("primary"),
+        "family": settings.get("family"),
+        "tolerance": settings.get("tolerance"),
         "seed": settings["seed"],
         "task": settings["task"],
+        "test_reads": reads_of_test(folder),
         **launch.provenance(),
     }
-    disk.write(folder / "run.json", json.dumps(run, indent=1, default=str) + "\n")
+    _write_run(folder, run)
     disk.write(path, config)
+
+
+def _write_run(folder: Path, run: Mapping[str, Any]) -> None:
+    disk.write(folder / "run.json", json.dumps(run, indent=1, default=str) + "\n")
+
+
+def note_read(folder: Path, arm: str, settings: Mapping[str, Any], key: str) -> None:
+    """Notes in reads.jsonl that an arm reads the test split under this run key, and in run.json how often it did.
+
+    Reading on under the same key, over more puzzles or passes, is the same reading. What is noted outlives the records.
+    """
+    from dlmreason.analysis.records import SplitRead, Writer, read
+
+    split = settings["budget"]["split"]
+    if split != "test":
+        return
+    line, path = SplitRead(arm, split, settings["seed"], key), folder / "reads.jsonl"
+    if not (path.exists() and line in read(path, SplitRead).items):
+        with Writer(path, launch.say) as writer:
+            writer.append(line)
+    run, counts = json_of(folder / "run.json"), reads_of_test(folder)
+    if run and run.get("test_reads") != counts:
+        _write_run(folder, run | {"test_reads": counts})
+    if counts[arm] > 1:
+        launch.say(f"{arm}: has read the test split {counts[arm]} times in this folder, and a claim reads it once")
+
+
+def reads_of_test(folder: Path) -> dict[str, int]:
+    """How often each arm has read the test split: run keys, each seed by itself, of which the most is told."""
+    from dlmreason.analysis.records import SplitRead, read
+
+    path = folder / "reads.jsonl"
+    keys: dict[str, dict[int, set[str]]] = {}
+    for each in read(path, SplitRead).items if path.exists() else ():
+        keys.setdefault(each.arm, {}).setdefault(each.seed, set()).add(each.run_key)
+    return {arm: max(map(len, seeds.values())) for arm, seeds in keys.items()}
 
 
 def metrics_log(folder: Path, mirror: Any = None) -> Callable[[str, dict[str, float]], None]:
@@ -76,7 +116,6 @@ def keep_traces(
     from dlmreason.analysis.records import Record, Trace, Writer, read
     from dlmreason.analysis.revisions import choose
     from dlmreason.assembly import digest, ladder_of
-    from dlmreason.evaluation.attempt import canvas_sheet
     from dlmreason.evaluation.diffusion import DiffusionArm
 
     diffusion = {name: arm for name, arm in arms.items() if isinstance(arm, DiffusionArm)}
@@ -101,7 +140,7 @@ def keep_traces(
     with Writer(path, launch.say) as writer:
         for choice in chosen:
             example, story = by_id[choice.example], stories[choice.example]
-            sheet = canvas_sheet(task, example, arm.thought)
+            sheet = arm.sheet(example)
             gold = sheet.tokens.tolist()
             writer.append(
                 Trace(

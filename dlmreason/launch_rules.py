@@ -42,6 +42,14 @@ class Rule(Protocol):
 
 
 @dataclass(frozen=True)
+class Anything:
+    """What is checked elsewhere, or is no value itself."""
+
+    def check(self, value: object) -> str | None:
+        return None
+
+
+@dataclass(frozen=True)
 class Integer:
     """A whole number within [low, high]; True and 1.0 are none."""
 
@@ -170,6 +178,7 @@ SEED = Integer(0, 2**31 - 1)
 SHARE = Real(0, 1)
 
 RULES: dict[str, Rule] = {
+    "tuning.space.*": Anything(),
     "name": Name(),
     "output": Folder(),
     "trusted": Several(Name(), fewest=0),
@@ -181,6 +190,9 @@ RULES: dict[str, Rule] = {
     "records": Text(),
     "first": Text(),
     "second": Text(),
+    "family": Maybe(Several(Several(Text(), fewest=2))),
+    "tolerance": Maybe(Real(0, below=1)),
+    "axis": Choice("flops", "depth", "seconds"),
     "temperature": Real(above=0),
     "budget.passes": Integer(1, 2**40),
     "budget.rungs": Maybe(Several(Integer(1, 2**40), increasing=True)),
@@ -191,6 +203,8 @@ RULES: dict[str, Rule] = {
     "budget.ar_width": Integer(1, 2**16),
     "budget.ar_chains": COUNT,
     "budget.traces": Integer(0),
+    "budget.time": Boolean(),
+    "budget.mismatch": Maybe(Real(0, below=1)),
     "task.size": COUNT,
     "task.clues": Maybe(Several(Integer(0), fewest=2)),
     "task.train_clues": Several(Integer(0), fewest=2),
@@ -204,7 +218,7 @@ RULES: dict[str, Rule] = {
     "task.source": Maybe(Choice("files", "hub")),
     "task.*_length": Maybe(Integer(0)),
     "task.file_split": Maybe(Choice("all", "hash")),
-    "task.thought": Choice("sweep", "solver"),
+    "task.thought": Choice("sweep", "solver", "search"),
     "task.on_error": Maybe(Choice("stop", "skip")),
     "trainer.batch_size": COUNT,
     "trainer.optimizer": Choice("adamw", "muon"),
@@ -224,6 +238,8 @@ RULES: dict[str, Rule] = {
     "model.updates": Maybe(COUNT),
     "models.*.flops": Maybe(Real(above=0)),
     "model.flops": Maybe(Real(above=0)),
+    "models.*.match_by": Choice("flops", "examples", "updates"),
+    "model.match_by": Choice("flops", "examples", "updates"),
     "*network.num_layers": COUNT,
     "*network.width": COUNT,
     "*network.num_heads": COUNT,
@@ -231,6 +247,8 @@ RULES: dict[str, Rule] = {
     "*policy.temperature": Real(0),
     "arms.*.temperature": Real(above=0),
     "arms.*.passes": Integer(1, 2**40),
+    "tuning.trials": Integer(8, 2**20),
+    "tuned": Maybe(Text()),
     "logger.mode": Choice("offline", "online", "disabled"),
 }
 """What a dotted key may hold. `*` stands for any run of characters; the first pattern that fits decides; an absent key

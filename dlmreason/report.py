@@ -35,10 +35,20 @@ def report(folder: Path, show: bool = True) -> dict[str, Any]:
         raise launch.BadInput(f"{paths[0]}: holds no usable record")
     run = json_of(folder / "run.json")
     with launch.refused(str(paths[0]), RecordsError):
-        found = summary(contents.items, mind=run.get("primary") or "change_of_mind", learning=_learning(folder))
+        found = summary(
+            contents.items,
+            mind=run.get("primary") or "change_of_mind",
+            learning=_learning(folder),
+            family=run.get("family"),
+            tolerance=run.get("tolerance"),
+        )
     disk.write(folder / "summary.json", json.dumps(found, indent=1, sort_keys=True) + "\n")
     disk.write(folder / "table.md", tables.markdown(found))
-    figure.svg(found, folder / "figure.svg")
+    try:
+        figure.svg(found, folder / "figure.svg")
+    except figure.NoCommonAxis as error:
+        (folder / "figure.svg").unlink(missing_ok=True)
+        launch.say(f"figure.svg is not drawn: {error}")
     page.write(folder)
     if show:
         terminal.show(found)

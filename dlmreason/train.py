@@ -128,7 +128,7 @@ def sheets_of(model: Any, task: Any, split: str) -> Any:
 
     def sheet(example: Any) -> Any:
         if model.kind == "diffusion":
-            return canvas_sheet(task, example, model.thought)
+            return canvas_sheet(task, example, model.thought, model.shape.prompt)
         return task.sheet(example, in_place=False, thought=model.thought)
 
     examples = task.examples(split)

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 import torch
 
-from dlmreason import assembly, launch
+from dlmreason import assembly, launch, tuning
 from dlmreason.compute.flops import pair_flops
+from dlmreason.compute.matching import MATCHED_BY, mismatch
 from dlmreason.diffusion.quality import Judging
 from dlmreason.launch_config import Tree
 from dlmreason.networks.transformer import Transformer
@@ -31,7 +32,9 @@ def composed(*overrides: str, primary: str = "experiment") -> Settings:
 
 
 def build_task(option: str) -> None:
-    task = assembly.task_of(composed(f"task={option}", *FEW, *file_of(option)))
+    inner = "task.task" if "task" in composed(f"task={option}")["task"] else "task"  # of a task around another
+    few = (setting.replace("task", inner, 1) for setting in FEW)
+    task = assembly.task_of(composed(f"task={option}", *few, *file_of(option)))
     for split in ("train", "validation", "test"):
         example = task.examples(split)[0]
         assert task.verify(example, example.answer).correct
@@ -129,7 +132,8 @@ def build_arms(settings: Settings) -> None:
 def build_model(option: str) -> None:
     settings = composed(f"model={option}", "model.updates=3", "network=tiny", *FEW, primary="train")
     model = settings["model"]
-    assert model.keys() == {"kind", "thought", "quality", "updates", "flops", "match", "objective"}
+    keys = {"kind", "thought", "quality", "updates", "flops", "match", "match_by", "objective"}
+    assert model.keys() - {"prompt_cache"} == keys
     assert build_models(settings | {"models": {"it": model}})["it"].updates == 3
 
 
@@ -238,6 +242,23 @@ def test_a_key_that_the_target_does_not_take_is_refused(file: str, place: tuple[
         launch.instantiate(content, "it")
 
 
+WITHOUT = ("reasoning_gym", "correcting", "sudoku6x6_wait", "boolean_wait")
+
+
+@pytest.mark.parametrize("option", [option for option in TREE.options("task") if option not in WITHOUT])
+def test_any_task_with_thoughts_can_correct_itself(option: str) -> None:
+    """By an override alone."""
+    inner = [setting.replace("task", "task.task", 1) for setting in (*FEW, *file_of(option))]
+    task = assembly.task_of(composed("task=correcting", f"task@task.task={option}", *inner))
+    assert task.name.endswith("_wait") and task.vocabulary(True).wait_id is not None
+
+
+def test_a_task_without_thoughts_cannot_correct_itself() -> None:
+    settings = composed("task=correcting", "task@task.task=running_sum", "task.task.subject.all_sums=true")
+    with pytest.raises(launch.BadInput, match=r"^task\.task: only thoughts can correct themselves"):
+        assembly.task_of(settings)
+
+
 def test_a_key_that_a_network_does_not_take_is_refused() -> None:
     with pytest.raises(launch.BadInput, match=r"network\.nonsense: no such argument"):
         build_models(composed("experiment=demo", *SMALL, "+network.nonsense=1"))
@@ -252,6 +273,37 @@ def test_blocks_of_the_objective_are_those_of_the_network_and_its_training_is_ch
     assert made.flops() == 3 * rows * pair_flops(made.shape, made.length)
     others = [model for name, model in models.items() if name != "diffusion"]
     assert all((model.shape.block, model.taught.block) == (0, 0) for model in others)
+
+
+@pytest.mark.parametrize("by", MATCHED_BY)
+def test_a_training_is_matched_by_what_the_claim_says(by: str) -> None:
+    models = build_models(composed("experiment=demo", *SMALL, f"models.thought.match_by={by}"))
+    diffusion, thought = models["diffusion"].training, models["thought"].training
+    one = getattr(thought, by) / thought.updates
+    assert abs(getattr(thought, by) - getattr(diffusion, by)) <= one / 2
+    assert by == "flops" or mismatch(thought.flops, diffusion.flops) > 0.02  # else the three would say the same
+    same = build_models(composed("experiment=demo", *SMALL, f"models.thought.updates={thought.updates}"))["thought"]
+    assert same.key == models["thought"].key, "what is trained counts, and not why"
+
+
+def test_settings_from_before_trainings_were_matched_by_anything_but_flops_are_the_same() -> None:
+    settings = composed("experiment=demo", *SMALL)
+    before = {
+        name: {key: model[key] for key in model if key != "match_by"} for name, model in settings["models"].items()
+    }
+    keys = [
+        {name: model.key for name, model in build_models(settings | {"models": each}).items()}
+        for each in (before, settings["models"])
+    ]
+    assert keys[0] == keys[1]
+
+
+def test_two_ways_to_say_how_long_a_model_is_trained_are_refused() -> None:
+    settings = composed("experiment=demo", *SMALL, "models.thought.flops=1e9", "models.thought.match_by=updates")
+    with pytest.raises(launch.BadInput, match=r"models\.thought\.match_by=updates and models\.thought\.flops=1e\+09"):
+        build_models(settings)
+    with pytest.raises(launch.BadInput, match="one of flops, examples, updates"):
+        composed("experiment=demo", "models.thought.match_by=steps")
 
 
 def test_stages_of_different_blocks_are_refused() -> None:
@@ -317,6 +369,7 @@ def test_a_policy_that_reads_quality_is_refused_without_the_head(policy: str) ->
     ("primary", "given"),
     [
         ("experiment", ()),
+        ("tune", ()),
         ("train", ()),
         ("evaluate", ("checkpoint=somewhere",)),
         ("report", ()),
@@ -343,3 +396,14 @@ def test_every_task_says_what_it_is_in_its_first_line() -> None:
     for path in sorted(Path(CONF / "task").glob("*.yaml")):
         said = path.read_text().splitlines()[0]
         assert said.startswith("# ") and len(said) > 20, path
+
+
+@pytest.mark.parametrize("option", [option for group, option in OPTIONS if group == "experiment"])
+def test_a_search_space_fits_the_arms_of_its_experiment_and_each_of_its_ends_is_built(option: str) -> None:
+    settings = composed(f"experiment={option}", *SMALL, primary="tune")
+    assert settings["budget"]["split"] == "validation" and settings["tuning"]["trials"] >= 8
+    if not settings["tuning"]["space"]:
+        return
+    for arm, space in tuning.spaces_of(settings).items():
+        for end in (0, space.size - 1):
+            build_arms(tuning.with_choice(settings, arm, space.point(end)))

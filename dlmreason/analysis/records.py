@@ -1,6 +1,6 @@
 """What one answer to one puzzle at one budget leaves behind, and the file that keeps it.
 
-This file decides the fields of a record, of a timing and of a trace, and how they lie on disk: one line each, the
+This file decides the fields of a record and of what stands beside it, and how they lie on disk: one line each, the
 CRC-32 of its JSON first, so that a torn or damaged line is found and named and never read as something else. The same
 records give the same bytes. It knows no task, no model and no statistics.
 
@@ -95,9 +95,65 @@ class Trace:
     answers: list[dict[str, Any]] = field(default_factory=list)
 
 
-Line = Record | Timing | Trace
-Kind = TypeVar("Kind", Record, Timing, Trace)
-NAMES: dict[type[Line], str] = {Record: "record", Timing: "timing", Trace: "trace"}
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One setting of an arm, tried on puzzles that no claim is judged by."""
+
+    arm: str
+    trial: int  # from 0; every arm has as many
+    settings: dict[str, Any]  # dotted keys below the arm
+    task: str
+    split: str
+    examples: int
+    rung: int
+    seed: int
+    correct: int
+    accuracy: float  # of all examples; one that the budget bought no answer to is wrong
+    low: float  # of a 95 % interval
+    high: float
+    flops: float  # mean of an example
+    run_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """What a pass or a token of an arm takes on one machine: its latency at batch 1, its throughput at a full batch."""
+
+    arm: str
+    what: str  # pass | token
+    batch: int  # rows of a network call
+    calls: int  # network calls that were timed; in a token's, the reading of prompts comes on top
+    seconds: float
+    seconds_per_call: float  # from one pass, or token, to the next
+    seconds_per_row: float  # the same, shared by the rows
+    peak_bytes: int | None
+    joules: float | None  # of the whole device over these seconds
+    missing: dict[str, str]  # why there is no value, by field
+    device: str
+    threads: int
+    run_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class SplitRead:
+    """An arm has answered puzzles of a split under a run key; of the test split a claim does so once."""
+
+    arm: str
+    split: str
+    seed: int
+    run_key: str
+
+
+Line = Record | Timing | Trace | Trial | Measurement | SplitRead
+Kind = TypeVar("Kind", Record, Timing, Trace, Trial, Measurement, SplitRead)
+NAMES: dict[type[Line], str] = {
+    Record: "record",
+    Timing: "timing",
+    Trace: "trace",
+    Trial: "trial",
+    Measurement: "measurement",
+    SplitRead: "split_read",
+}
 
 
 class RecordsError(ValueError):

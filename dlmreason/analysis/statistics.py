@@ -124,15 +124,23 @@ def bootstrap(
 ) -> Interval:
     """The percentile interval of a statistic of column sums when the rows, puzzles, are drawn again.
 
-    columns: [puzzles, k].  statistic: sums [resamples, k] -> [resamples].  Puzzles with the same row are
-    interchangeable, so counts of distinct rows are drawn instead of puzzles: the same law, at a cost that does not grow
-    with the puzzles.
+    columns: [puzzles, k].  statistic: sums [resamples, k] -> [resamples].
+    """
+    low, high = np.quantile(statistic(resampled(columns, seed)), [0.025, 0.975])
+    return Interval(float(low), float(high))
+
+
+def resampled(columns: Counts | npt.NDArray[np.float64], seed: int) -> npt.NDArray[np.float64]:
+    """[resamples, k]: sums of columns [puzzles, k] over as many rows, drawn again with replacement.
+
+    Puzzles with the same row are interchangeable, so counts of distinct rows are drawn instead of puzzles: the same
+    law, at a cost that does not grow with the puzzles where few rows differ.
     """
     rows, counts = np.unique(columns, axis=0, return_counts=True)
     n = len(columns)
     drawn = np.random.default_rng(seed).multinomial(n, counts / n, size=RESAMPLES)
-    low, high = np.quantile(statistic((drawn @ rows).astype(np.float64)), [0.025, 0.975])
-    return Interval(float(low), float(high))
+    sums: npt.NDArray[np.float64] = (drawn @ rows).astype(np.float64)
+    return sums
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -153,3 +161,24 @@ def pairs_needed(gain: float, discordant: float, power: float = 0.9) -> int:
     reach = NormalDist().inv_cdf(power)
     spread = Z * math.sqrt(discordant) + reach * math.sqrt(max(0.0, discordant - gain * gain))
     return math.ceil((spread / gain) ** 2)
+
+
+def power_of(gain: float, discordant: float, puzzles: int) -> float:
+    """Chance that so many puzzles find such a paired gain at 5 %: what `pairs_needed` turns round [Connor 1987].
+
+    gain: share.  discordant: share of puzzles that only one of the two gets right, above 0 and at least |gain|.
+    """
+    distance = abs(gain) * math.sqrt(puzzles) - Z * math.sqrt(discordant)
+    spread = math.sqrt(max(0.0, discordant - gain * gain))
+    return NormalDist().cdf(distance / spread) if spread > 0 else float(distance >= 0)
+
+
+def smallest_gain(discordant: float, puzzles: int, power: float = 0.9) -> float | None:
+    """The least paired gain that so many puzzles find with chance `power`, as many of them being discordant.
+
+    None where even all discordant puzzles in favour of one would not be found that often.
+    """
+    if discordant <= 0 or power_of(discordant, discordant, puzzles) < power:
+        return None
+    # Power grows with the gain, so below it falls short: what falls is the chance to miss.
+    return _crossing(lambda gain: 1 - power_of(gain, discordant, puzzles), 1 - power, 0.0, discordant)

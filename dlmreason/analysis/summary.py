@@ -6,6 +6,7 @@ point alone.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 from dlmreason.analysis import words
@@ -19,7 +20,6 @@ from dlmreason.analysis.comparison import (
     Winner,
     best_rung,
     by_difficulty,
-    compare,
     errors_removed,
     falls,
     is_companion,
@@ -27,9 +27,12 @@ from dlmreason.analysis.comparison import (
     table,
     winners,
 )
+from dlmreason.analysis.crossing import FLOPS, crossing, plain
+from dlmreason.analysis.family import Compared, Pair, corrected, declared, said, within_reach
+from dlmreason.analysis.footing import still_learning, unmatched
 from dlmreason.analysis.records import Record, RecordsError
 from dlmreason.analysis.revisions import revisions
-from dlmreason.analysis.statistics import holm, pairs_needed
+from dlmreason.analysis.statistics import pairs_needed
 
 FEW_ERRORS = 20
 """Below so many errors of the base, a share of them says little."""
@@ -42,19 +45,29 @@ def summary(
     base: str = "confidence",
     controls: Sequence[str] = ("restarts", "random_doubt"),
     learning: Mapping[str, Mapping[str, float]] | None = None,
+    family: Sequence[Sequence[str]] | None = None,
+    tolerance: float | None = None,
 ) -> dict[str, Any]:
     """Plain data for `summary.json`; the keys of `arms` and `points` are read by other programs.
 
     mind: the arm whose claim this is.  base: the arm whose errors it should remove.  controls: what it has to beat at
-    equal budgets.  learning: arm -> {"half": accuracy, "full": accuracy} at half and at full training. Raises:
-    RecordsError for records that cannot be compared (see `comparison.table`).
+    equal budgets.  learning: arm -> {"half": accuracy, "full": accuracy} at half and at full training.
+    family: the comparisons that were declared, `[first, second]` each, as in `family.declared`; all others are then
+    exploratory.  tolerance: the share by which the FLOPs of compared points may differ; without a family those are all
+    arms at each budget.
+
+    Raises: RecordsError for records that cannot be compared (see `comparison.table`), or lack what was declared.
     """
     found = table(records)
+    pairs = declared(found, family or ())
+    judged = corrected(found, pairs)
+    crossings = _crossings(found, pairs)
     won = winners(found)
     fallen = [fall for arm in found.competitors for fall in falls(found, arm)]
     comparisons = _rivals(found, mind, controls)
     removed = _removed(found, mind, base)
     sentences = [
+        *_family_sentences(judged, crossings),
         *_headline(found, won),
         *_winner_sentences(won),
         *_removed_sentences(removed),
@@ -74,12 +87,26 @@ def summary(
         "sentences": sentences,
         "winners": [winner._asdict() for winner in won],
         "errors_removed": _plain_removed(removed) if removed else None,
+        "family": [_plain_compared(row) for row in judged],
+        "crossings": crossings,
         "comparisons": comparisons,
         "falls": [_plain_fall(fall) for fall in fallen],
         "difficulty": [row._asdict() for row in by_difficulty(found)],
         "revisions": {arm: rows for arm in found.competitors if (rows := revisions(found, arm))},
         "learning": {arm: dict(shares) for arm, shares in (learning or {}).items()},
+        "still_learning": still_learning(learning or {}),
+        "no_common_axis": None if tolerance is None else unmatched(found, pairs or _at_equal_budgets(found), tolerance),
     }
+
+
+def _at_equal_budgets(found: Table) -> list[Pair]:
+    """Every two competing arms at every budget that both have, where they share a puzzle."""
+    return [
+        (At(first, rung), At(second, rung))
+        for first, second in combinations(found.competitors, 2)
+        for rung in found.rungs(first, second)
+        if found.cells[At(first, rung)].keys() & found.cells[At(second, rung)].keys()
+    ]
 
 
 def _arm(found: Table, arm: str, fallen: Sequence[Fall]) -> dict[str, Any]:
@@ -97,31 +124,13 @@ def _rivals(found: Table, mind: str, controls: Sequence[str]) -> list[dict[str, 
         return []
     rivals = [arm for arm in controls if arm in found.arms]
     rivals += [arm for arm in found.competitors if arm not in rivals and arm != mind]
-    result = []
+    pairs = []
     for rival in rivals:
-        shared = found.rungs(mind, rival)
-        if not shared:
-            continue
-        first, second = At(rival, shared[-1]), At(mind, shared[-1])
-        try:
-            difference = compare(found, first, second)
-        except RecordsError:
-            continue  # no puzzle in common; said by `_control_sentences` where it is a control
-        result.append({"first": first._asdict(), "second": second._asdict(), **difference._asdict()})
-    for each, p in zip(result, holm([each["p"] for each in result]), strict=True):
-        each["p_corrected"] = p
-        each["words"] = _difference(each)
-    return result
-
-
-def _difference(each: Mapping[str, Any]) -> str:
-    """`a and b cannot be told apart at 64 passes: +0.5 points [...]`, or who is ahead."""
-    first, second = each["first"]["arm"], each["second"]["arm"]
-    numbers = f"{words.points_of_gain(each['gain'], each['low'], each['high'])}, {words.p_value(each['p_corrected'])}"
-    at = f"at {words.passes(each['second']['rung'])}"
-    if each["p_corrected"] >= LEVEL:
-        return f"{second} and {first} cannot be told apart {at}: {numbers}"
-    return f"{second} is {'ahead of' if each['gain'] > 0 else 'behind'} {first} {at}: {numbers}"
+        for rung in found.rungs(mind, rival)[-1:]:
+            first, second = At(rival, rung), At(mind, rung)
+            if found.cells[first].keys() & found.cells[second].keys():
+                pairs.append((first, second))
+    return [_plain_compared(row) for row in corrected(found, pairs)]
 
 
 def _removed(found: Table, mind: str, base: str) -> Removed | None:
@@ -219,7 +228,8 @@ def _control_sentences(
         if each["gain"]:
             discordant = (each["only_first"] + each["only_second"]) / each["pairs"]
             text += f"; to settle such a difference takes about {pairs_needed(each['gain'], discordant):,} puzzles"
-        result.append(text + ".")
+        reach = within_reach(each["only_first"] + each["only_second"], each["pairs"], each["puzzles"])
+        result.append(f"{text}; {reach}." if reach else f"{text}.")
     return result
 
 
@@ -257,6 +267,36 @@ def _paper_sentences(found: Table) -> list[str]:
             lenient, strict = (sum(getattr(record, name) for record in judged) for name in ("paper_correct", "correct"))
             parts.append(f"{arm} {words.percent(lenient / len(judged))} for {words.percent(strict / len(judged))}")
     return [f"The published grader, which checks less, would have counted: {'; '.join(parts)}."] if parts else []
+
+
+def _crossings(found: Table, pairs: Sequence[Pair]) -> list[dict[str, Any]]:
+    """Of every two arms that a family compares, where one overtakes the other; none where their costs do not meet."""
+    result = []
+    for first, second in dict.fromkeys((first.arm, second.arm) for first, second in pairs if first.arm != second.arm):
+        try:
+            result.append(plain(crossing(found, first, second), FLOPS))
+        except RecordsError as error:
+            result.append({"first": first, "second": second, "axis": FLOPS.name, "words": [str(error)]})
+    return result
+
+
+def _family_sentences(judged: Sequence[Compared], crossings: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not judged:
+        return []
+    count = "one comparison was" if len(judged) == 1 else f"{len(judged)} comparisons were"
+    about = f"Before the run {count} declared, Holm's correction is over these, and all others are exploratory."
+    followed = [f"{each['second']} against {each['first']}: {'; '.join(each['words'])}." for each in crossings]
+    return [*(f"Declared: {said(row, LEVEL)}." for row in judged), about, *followed]
+
+
+def _plain_compared(row: Compared) -> dict[str, Any]:
+    return {
+        "first": row.first._asdict(),
+        "second": row.second._asdict(),
+        **row.difference._asdict(),
+        "p_corrected": row.p,
+        "words": said(row, LEVEL),
+    }
 
 
 def _plain_removed(removed: Removed) -> dict[str, Any]:

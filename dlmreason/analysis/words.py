@@ -35,6 +35,10 @@ def passes(count: int) -> str:
     return f"{count:,} pass" + ("" if count == 1 else "es")
 
 
+def times(count: int) -> str:
+    return {1: "once", 2: "twice"}.get(count, f"{count:,} times")
+
+
 def number(value: float) -> str:
     """A mean of counts: whole where it is whole, else one decimal."""
     return f"{value:,.0f}" if value == int(value) or value >= 1000 else f"{value:,.1f}"

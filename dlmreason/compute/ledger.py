@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
-from dlmreason.canvas import Ask, Denoiser, Reading
+from dlmreason.canvas import Ask, Denoiser, Reading, Seat, seat_of
 
 
 class Cost(NamedTuple):
@@ -30,14 +30,16 @@ class Cost(NamedTuple):
 
 
 class Metered:
-    """A denoiser that counts what goes through it: calls, rows at the width they were sent, FLOPs."""
+    """A denoiser that counts what goes through it: calls, rows as they were sent, rows that sat down, FLOPs."""
 
-    def __init__(self, denoiser: Denoiser, per_row_flops: int) -> None:
-        """per_row_flops: what one row of one call costs, `flops.pass_flops` of the sheets that will be sent."""
+    def __init__(self, denoiser: Denoiser, per_row_flops: int, per_seat_flops: int = 0) -> None:
+        """per_row_flops: what one row of one call costs, `flops.cached_pass_flops` of the sheets that will be sent.
+        per_seat_flops: what a row costs that sits down, `flops.prompt_flops`."""
         self.denoiser = denoiser
-        self.per_row_flops = per_row_flops
+        self.per_row_flops, self.per_seat_flops = per_row_flops, per_seat_flops
         self.calls = 0
         self.rows = 0
+        self.seated = 0
 
     @property
     def mask_id(self) -> int:
@@ -50,12 +52,24 @@ class Metered:
     @property
     def flops(self) -> int:
         """Of every row that was sent, padding included."""
-        return self.rows * self.per_row_flops
+        return self.rows * self.per_row_flops + self.seated * self.per_seat_flops
 
     def first_carry(self, rows: int) -> Any:
         return self.denoiser.first_carry(rows)
 
-    def __call__(self, ask: Ask, features: Tensor) -> Reading:
+    @property
+    def seat(self) -> Seat | None:
+        inner = seat_of(self.denoiser)
+        if inner is None:
+            return None
+
+        def counted(tokens: Tensor, editable: Tensor, features: Tensor) -> Any:
+            self.seated += len(tokens)
+            return inner(tokens, editable, features)
+
+        return counted
+
+    def __call__(self, ask: Ask, features: Any) -> Reading:
         self.calls += 1
         self.rows += ask.tokens.shape[0]
         return self.denoiser(ask, features)

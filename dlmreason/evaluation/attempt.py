@@ -39,6 +39,7 @@ class Sheet(Protocol):
     @property
     def answer_at(self) -> int: ...
     def with_room(self, room: int, pad_id: int) -> Any: ...
+    def with_prompt(self, length: int, pad_id: int) -> Any: ...
 
 
 class Vocabulary(Protocol):
@@ -115,24 +116,33 @@ def canvas_length(task: Task, thought: bool) -> int:
     return task.length(in_place=task.in_place and not thought, thought=thought)
 
 
-def canvas_sheet(task: Task, example: Any, thought: bool) -> Sheet:
+def prompt_positions(task: Task, thought: bool) -> int:
+    """Positions of the longest prompt of a canvas that is not in place, the marker included where it is given."""
+    return task.prompt_length + (not thought)
+
+
+def canvas_sheet(task: Task, example: Any, thought: bool, prompt: int = 0) -> Sheet:
     """An example as the diffusion arm has it: with room for the longest thought, or in place where the task writes so.
 
-    How long the known thought is would say how hard the example is, and where its answer lies.
+    How long the known thought is would say how hard the example is, and where its answer lies. prompt: of the network,
+    which reads so many positions alone; 0 for none. Raises: ValueError for a prompt that does not fit the sheet.
     """
-    if not thought:
-        return task.sheet(example, in_place=task.in_place, thought=False)
-    room = task.length(in_place=False, thought=True) - task.length(in_place=False, thought=False)
-    sheet = task.sheet(example, in_place=False, thought=True)
-    return sheet.with_room(room, task.vocabulary(True).pad_id)
+    vocabulary = task.vocabulary(thought)
+    sheet = task.sheet(example, in_place=task.in_place and not thought, thought=thought)
+    if thought:
+        room = task.length(in_place=False, thought=True) - task.length(in_place=False, thought=False)
+        sheet = sheet.with_room(room, vocabulary.pad_id)
+    return sheet.with_prompt(prompt, vocabulary.pad_id) if prompt else sheet
 
 
-def rows_of(task: Task, examples: Sequence[Example], device: torch.device, thought: bool = False) -> Rows:
-    """Examples as the diffusion arm's rows, padded to the task's longest sheet; padding is given, and has no
-    features."""
+def rows_of(
+    task: Task, examples: Sequence[Example], device: torch.device, thought: bool = False, prompt: int = 0
+) -> Rows:
+    """Examples as the diffusion arm's rows, padded to the task's longest sheet; padding is given, and has no features.
+    prompt: as in `canvas_sheet`."""
     vocabulary = task.vocabulary(thought)
     length = canvas_length(task, thought)
-    sheets = [canvas_sheet(task, example, thought) for example in examples]
+    sheets = [canvas_sheet(task, example, thought, prompt) for example in examples]
     columns = sheets[0].features.shape[1] if sheets else 0
     tokens = np.full((len(sheets), length), vocabulary.pad_id, dtype=np.int64)
     editable = np.zeros((len(sheets), length), dtype=bool)

@@ -34,9 +34,10 @@ class AutoregressiveArm:
     """Answers by chains of a causal network.
 
     flops_per_pass: what one pass of the diffusion arm costs, the unit of the ladder.  rules: keys of RULES, each an arm
-    of its own in the records, and `oracle`.  temperature: of the sampled chains, where there is no `decoding`.  most:
-    never more chains than this.  width: rows of a call.  decoding: how a budget becomes chains; None: `Chains`.
-    oracle: its rules may ask the task's judge.
+    of its own in the records, and `oracle`.  flops_before: what the diffusion arm pays before its first pass, a part of
+    each rung's budget.  temperature: of the sampled chains, where there is no `decoding`.  most: never more chains than
+    this.  width: rows of a call.  decoding: how a budget becomes chains; None: `Chains`.  oracle: its rules may ask the
+    task's judge.
     """
 
     name: str
@@ -49,6 +50,7 @@ class AutoregressiveArm:
     most: int = 1024
     width: int = 256
     prefill_width: int = 8
+    flops_before: int = 0
     decoding: Decoding | None = None
     oracle: bool = False
 
@@ -108,7 +110,7 @@ class AutoregressiveArm:
                 on_chunk(batch.finished)
 
         questions = [self._question(example) for example in examples]
-        budgets = [rung * self.flops_per_pass for rung in ladder]
+        budgets = [self.flops_before + rung * self.flops_per_pass for rung in ladder]
         for place, bought in self._decoding.decode(self._writing, questions, budgets, seed, tally):
             yield self._read(examples[place], ladder, bought)
 
@@ -161,4 +163,5 @@ class AutoregressiveArm:
 
 def cheapest_rung(arm: AutoregressiveArm, prompt: int, generated: int) -> int:
     """The smallest number of passes whose FLOPs buy one chain of `generated` tokens."""
-    return -(-generation_flops(arm.network.shape, prompt, generated, 1) // arm.flops_per_pass)
+    passes = generation_flops(arm.network.shape, prompt, generated, 1) - arm.flops_before
+    return max(-(-passes // arm.flops_per_pass), 1)

@@ -7,18 +7,20 @@ run once for each. It knows no task's rules and judges nothing.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import nn
 
 from dlmreason.canvas import NEVER, Denoiser, Policy, join
-from dlmreason.compute.flops import pass_flops
+from dlmreason.compute.flops import cached_pass_flops, prompt_flops
 from dlmreason.compute.ledger import Metered
 from dlmreason.evaluation.attempt import (
     ANSWER,
     LAST,
     Attempt,
     Example,
+    Sheet,
     Task,
     answer_text,
     canvas_length,
@@ -38,7 +40,8 @@ class DiffusionArm:
     """Answers by denoising passes under a policy.
 
     denoiser: the network as a `Denoiser`.  width, chunk: see `Sampler`.  thought: its canvas holds a thought before the
-    answer.  oracle: its quality is the truth, see `Oracle`.  Its FLOPs are `pass_flops` for each call of a row.
+    answer.  oracle: its quality is the truth, see `Oracle`.  Its FLOPs are `prompt_flops` for each row, once, and
+    `cached_pass_flops` for each of its calls.
     """
 
     name: str
@@ -54,9 +57,11 @@ class DiffusionArm:
 
     def __post_init__(self) -> None:
         self.length = canvas_length(self.task, self.thought)
-        self.flops_per_pass = pass_flops(self.network.shape, self.length)  # type: ignore[arg-type]
-        self.meter = Metered(Oracle(self.denoiser) if self.oracle else self.denoiser, self.flops_per_pass)
-        self.counts = Counts(0, 0)
+        shape: Any = self.network.shape
+        self.flops_per_pass, self.prompt_flops = cached_pass_flops(shape, self.length), prompt_flops(shape)
+        reads = Oracle(self.denoiser) if self.oracle else self.denoiser
+        self.meter = Metered(reads, self.flops_per_pass, self.prompt_flops)
+        self.counts = Counts()
         self._vocabulary = self.task.vocabulary(self.thought)
 
     @property
@@ -103,8 +108,16 @@ class DiffusionArm:
                 tracer.flush()
         return {names[number]: trace for number, trace in tracer.traces.items()}
 
+    def sheet(self, example: Example) -> Sheet:
+        """An example as it lies before this arm's network."""
+        return canvas_sheet(self.task, example, self.thought, self._prompt)
+
+    @property
+    def _prompt(self) -> int:
+        return self.network.shape.prompt  # type: ignore[union-attr, return-value]
+
     def _rows(self, examples: Sequence[Example]) -> Rows:
-        rows = rows_of(self.task, examples, self.device, self.thought)
+        rows = rows_of(self.task, examples, self.device, self.thought, self._prompt)
         return told(rows, self._vocabulary.mask_id) if self.oracle else rows
 
     def _walk(
@@ -138,7 +151,7 @@ class DiffusionArm:
         before = self.counts
         with _named(names):
             for state in sampler.run(rows, pool, on_chunk=after_chunk):
-                self.counts = Counts(before.charged + sampler.counts.charged, before.wasted + sampler.counts.wasted)
+                self.counts = before.plus(sampler.counts)
                 if snapshot is not None:
                     finished.append(state)
                 yield by_id[int(state.rows.id)], state
@@ -146,7 +159,7 @@ class DiffusionArm:
             snapshot.finish(join(finished), rungs)
 
     def _read(self, example: Example, state: State, rungs: tuple[int, ...]) -> Iterator[Attempt]:
-        sheet_at = canvas_sheet(self.task, example, self.thought).answer_at
+        sheet_at = self.sheet(example).answer_at
         final = int(state.nfe)
         for place, rung in enumerate(rungs):
             nfe = int(state.spent[0, place])
@@ -162,7 +175,7 @@ class DiffusionArm:
                     nfe=nfe,
                     scheduled_passes=rung,
                     sequential_depth=nfe,
-                    flops=nfe * self.flops_per_pass,
+                    flops=self.prompt_flops + nfe * self.flops_per_pass,
                     events=kinds,
                     score=score if score > -torch.inf else None,
                     settled=nfe == final and int(state.index) >= NEVER // 2,

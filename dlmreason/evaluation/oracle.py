@@ -5,12 +5,12 @@ travels to the denoiser as one more feature column, which the network never read
 they are. Whatever such an arm reaches is no result of a model, and its name should say so.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from dlmreason.canvas import Ask, Denoiser, Reading
+from dlmreason.canvas import Ask, Denoiser, Reading, Seat, seat_of
 from dlmreason.sampling.denoise import Rows
 
 
@@ -26,6 +26,13 @@ def told(rows: Rows, mask_id: int) -> Rows:
             "leave the oracle's arm out, or give puzzles with solutions"
         )
     return rows._replace(features=torch.cat([rows.features, rows.gold[..., None]], -1))
+
+
+class _Told(NamedTuple):
+    """A row that sat down, and its known answer."""
+
+    inner: Any
+    gold: Tensor  # [B, L]
 
 
 class Oracle:
@@ -46,7 +53,14 @@ class Oracle:
     def first_carry(self, rows: int) -> Any:
         return self.inner.first_carry(rows)
 
-    def __call__(self, ask: Ask, features: Tensor) -> Reading:
-        """features: [B, L, F + 1], those of `told`."""
-        reading = self.inner(ask, features[..., :-1])
-        return reading._replace(quality=(ask.tokens == features[..., -1]).double())
+    @property
+    def seat(self) -> Seat | None:
+        inner = seat_of(self.inner)
+        if inner is None:
+            return None
+        return lambda tokens, editable, features: _Told(inner(tokens, editable, features[..., :-1]), features[..., -1])
+
+    def __call__(self, ask: Ask, features: Any) -> Reading:
+        """features: [B, L, F + 1], those of `told`; or what `seat` made of them."""
+        held = features if isinstance(features, _Told) else _Told(features[..., :-1], features[..., -1])
+        return self.inner(ask, held.inner)._replace(quality=(ask.tokens == held.gold).double())

@@ -4,6 +4,7 @@ This file decides colours, marks and labels. The same summary gives the same SVG
 `summary.json`; a companion arm (`x.last`) is dashed, in the colour of its arm.
 """
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,14 @@ MARKS = ("o", "s", "^", "D", "v", "P", "X")
 """One fewer than colours: past the last colour a pair of colour and mark is still new."""
 GAP = 0.052
 """Least distance between two labels at the right edge, as a share of the height."""
+FACE = 100
+"""Characters of a line below the figure."""
 MOST_LABELS = 20
 """With more curves the figure grows, and companions, told by their dashes and colour, have no label."""
+
+
+class NoCommonAxis(ValueError):
+    """The claim's points are not matched as it says that they are, so they are not drawn on one axis."""
 
 
 def places(summary: Summary) -> dict[str, int]:
@@ -30,7 +37,12 @@ def places(summary: Summary) -> dict[str, int]:
 
 
 def svg(summary: Summary, path: Path | str) -> Path:
-    """Writes the figure: log FLOPs by accuracy, Wilson bands, every curve named at its right end."""
+    """Writes the figure: log FLOPs by accuracy, Wilson bands, every curve named at its right end; below it, which
+    models were still learning.
+
+    Raises: NoCommonAxis with the two costs that are not matched within the claim's tolerance.
+    """
+    _refuse_unmatched(summary)
     import matplotlib
 
     matplotlib.use("svg")
@@ -90,6 +102,11 @@ def svg(summary: Summary, path: Path | str) -> Path:
             loc="left",
             fontsize=10.5,
         )
+        if summary.get("still_learning"):
+            axes.annotate(
+                textwrap.fill(summary["still_learning"], FACE), xy=(0, 0), xytext=(0, -42), va="top", fontsize=9,
+                xycoords="axes fraction", textcoords="offset points", color="#b42318",
+            )  # fmt: skip
         heights = apart([end[0] for end in ends], GAP / stretch)
         for height, (end, flops_at_end, arm, colour) in zip(heights, ends, strict=True):
             axes.annotate(
@@ -100,6 +117,11 @@ def svg(summary: Summary, path: Path | str) -> Path:
         figure.savefig(path, format="svg", metadata={"Date": None}, bbox_inches="tight", facecolor="white")
         pyplot.close(figure)
     return Path(path)
+
+
+def _refuse_unmatched(summary: Summary) -> None:
+    if summary.get("no_common_axis"):
+        raise NoCommonAxis(summary["no_common_axis"])
 
 
 def apart(heights: Sequence[float], gap: float = GAP) -> list[float]:
@@ -117,7 +139,8 @@ def apart(heights: Sequence[float], gap: float = GAP) -> list[float]:
 
 
 def plotly(summary: Summary) -> Any:
-    """The same figure for W&B: a `plotly.graph_objects.Figure`."""
+    """The same figure for W&B: a `plotly.graph_objects.Figure`.  Raises: NoCommonAxis, as `svg` does."""
+    _refuse_unmatched(summary)
     import plotly.graph_objects as graph
 
     number = places(summary)
@@ -144,9 +167,10 @@ def plotly(summary: Summary) -> Any:
                 "budget %{customdata[0]} passes, %{customdata[2]:.1f} made, n = %{customdata[1]}",
             )
         )
+    face = f"<br><sub>{_escaped(summary['still_learning'])}</sub>" if summary.get("still_learning") else ""
     figure.update_layout(
         template="plotly_white",
-        title=_escaped(f"Right answers, {summary['task']}, {summary['puzzles']:,} puzzles"),
+        title=_escaped(f"Right answers, {summary['task']}, {summary['puzzles']:,} puzzles") + face,
         xaxis={"type": "log", "title": "FLOPs spent on a puzzle"},
         yaxis={"range": [-0.02, 1.02], "tickformat": ".0%", "title": "right"},
     )

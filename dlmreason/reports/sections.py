@@ -52,7 +52,7 @@ def tiles(summary: Summary | None) -> str:
                 f"{base['rung']:,} against {other['rung']:,} passes",
             )
         )
-    for each in summary["comparisons"][:2]:
+    for each in (summary.get("family") or summary["comparisons"])[:2]:
         found.append(
             (
                 f"{each['second']['arm']} against {each['first']['arm']} at {words.passes(each['second']['rung'])}",
@@ -112,7 +112,13 @@ def accuracy(summary: Summary) -> str:
     )
     title = "The numbers (★ the winner at a budget, or not to be told from it)"
     folded = f"<details><summary>{title}</summary>{table}</details>"
-    return _section("accuracy", "Accuracy against compute", note, folded, fill="accuracy")
+    face = "".join(
+        f'<p class="face" role="note">{escape(summary[key])}.</p>'
+        for key in ("still_learning", "no_common_axis")
+        if summary.get(key)
+    )
+    fill = "" if summary.get("no_common_axis") else "accuracy"
+    return _section("accuracy", "Accuracy against compute", note, face + folded, fill=fill)
 
 
 def _accuracy(point: Mapping[str, Any] | None, best: bool) -> str:
@@ -138,25 +144,41 @@ def winners(summary: Summary) -> str:
     table = _table(
         ["budget", "winner", "right", "spent", "not to be told from"], rows, "Winner at each budget", left=(1, 4)
     )
-    compared = [
+    body = table if rows else "<p>No winner: that takes two arms with one budget in common, and a right answer.</p>"
+    family = summary.get("family") or []
+    if family:
+        body += f"<h3>Declared before the run</h3>{_differences(family, declared=True)}"
+    if summary["comparisons"]:
+        mind = escape(summary["comparisons"][0]["second"]["arm"])
+        kind = ", exploratory" if family else ""
+        differences = _differences(summary["comparisons"])
+        body += f"<details><summary>{mind} against every other arm, paired{kind}</summary>{differences}</details>"
+    note = "At equal budgets, on the same puzzles: an exact paired test for each pair of arms, Holm over all pairs."
+    return _section("winners", "Winner at each budget", note, body)
+
+
+def _differences(compared: Sequence[Mapping[str, Any]], declared: bool = False) -> str:
+    """A row for each paired comparison; declared ones name both places, the others are all of one arm."""
+
+    def named(each: Mapping[str, Any]) -> list[str]:
+        first, second = each["first"], each["second"]
+        if not declared:
+            return [escape(first["arm"]), f"{second['rung']:,}"]
+        return [escape(f"{second['arm']}@{second['rung']:,}"), escape(f"{first['arm']}@{first['rung']:,}")]
+
+    rows = [
         [
-            escape(each["first"]["arm"]),
-            f"{each['second']['rung']:,}",
+            *named(each),
             f"{100 * each['gain']:+.1f}",
             f"[{100 * each['low']:+.1f}, {100 * each['high']:+.1f}]",
             escape(words.p_value(each["p_corrected"])),
             f"{each['only_second']:,} / {each['only_first']:,}",
         ]
-        for each in summary["comparisons"]
+        for each in compared
     ]
-    body = table if rows else "<p>No winner: that takes two arms with one budget in common, and a right answer.</p>"
-    if compared:
-        mind = escape(summary["comparisons"][0]["second"]["arm"])
-        header = ["against", "budget", "gain, points", "95 %", "p", "only it / only the other right"]
-        differences = _table(header, compared, "Paired differences")
-        body += f"<details><summary>{mind} against every other arm, paired</summary>{differences}</details>"
-    note = "At equal budgets, on the same puzzles: an exact paired test for each pair of arms, Holm over all pairs."
-    return _section("winners", "Winner at each budget", note, body)
+    header = ["it", "against"] if declared else ["against", "budget"]
+    label = "Declared differences" if declared else "Paired differences"
+    return _table([*header, "gain, points", "95 %", "p", "only it / only the other right"], rows, label)
 
 
 def difficulty(summary: Summary) -> str:

@@ -76,7 +76,26 @@ def markdown(summary: Summary) -> str:
         "A budget of n passes is, for an arm that makes none, what their FLOPs buy."
     )
     sentences = "\n".join(f"* {sentence}" for sentence in summary["sentences"])
-    return "\n\n".join([about, _grid(head, rows), *_changes(summary), sentences]) + "\n"
+    face = [f"{summary[key]}." for key in ("still_learning", "no_common_axis") if summary.get(key)]
+    return "\n\n".join([about, _grid(head, rows), *face, *_family(summary), *_changes(summary), sentences]) + "\n"
+
+
+def _family(summary: Summary) -> Iterator[str]:
+    """What was declared before the run."""
+    if summary.get("family"):
+        yield "Declared before the run; p is corrected over these comparisons alone, and all others are exploratory."
+        yield _grid(
+            ["it, passes", "against, passes", "gain, points", "p", "n"],
+            [
+                [
+                    *(f"{_cell(each[which]['arm'])}, {each[which]['rung']:,}" for which in ("second", "first")),
+                    words.points_of_gain(each["gain"], each["low"], each["high"]).replace(" points", ""),
+                    words.p_value(each["p_corrected"]).removeprefix("p = ").removeprefix("p "),
+                    f"{each['puzzles']:,}",
+                ]
+                for each in summary["family"]
+            ],
+        )
 
 
 def _changes(summary: Summary) -> Iterator[str]:

@@ -3,14 +3,15 @@
 It decides when the denoiser is called, for which rows, and what is kept of the answers; what happens to a canvas is the
 policy's. One pass is one call of the denoiser for one row, and there are no hidden calls. Nothing inside a chunk of
 passes branches on a value, so a chunk runs without waiting for the device; between chunks finished rows leave and
-waiting rows take their places. The denoiser is always called at the same width, because float sums depend on it: that,
-and noise that is a function of the example, make a row's result byte-equal alone or in company, at any place,
+waiting rows take their places. What a denoiser works out of a row for all of its passes is asked for when the row sits
+down, and is no part of its state. The denoiser is always called at the same width, because float sums depend on it:
+that, and noise that is a function of the example, make a row's result byte-equal alone or in company, at any place,
 interrupted or not.
 """
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -29,11 +30,15 @@ from dlmreason.canvas import (
     choose,
     join,
     put,
+    seat_of,
     take,
 )
 from dlmreason.sampling.events import count_events
 from dlmreason.sampling.guard import Guard
 from dlmreason.sampling.noise import Counter, words
+
+SEATED = 8
+"""Rows that sit down together, or the width where that is less; see `canvas.Seat`."""
 
 
 class Rows(NamedTuple):
@@ -71,10 +76,15 @@ Observer = Callable[[State, Reading, Move, State], None]
 
 
 class Counts(NamedTuple):
-    """Calls of the denoiser, in rows."""
+    """What went through the denoiser, in rows. `seated` are none where it has no `seat`."""
 
-    charged: int  # for rows that were live
-    wasted: int  # for free places and finished rows
+    charged: int = 0  # passes of rows that were live
+    wasted: int = 0  # of free places and finished rows
+    seated: int = 0  # rows that sat down and began
+    seated_wasted: int = 0  # beside them: padding, and rows that go on from where they were stopped
+
+    def plus(self, other: "Counts") -> "Counts":
+        return Counts(*(one + two for one, two in zip(self, other, strict=True)))
 
 
 @dataclass
@@ -103,7 +113,7 @@ class Sampler:
             raise ValueError(f"rungs={self.rungs}: this policy plans for its total, so each rung is a run of its own")
         if self.width < 1 or self.chunk < 1:
             raise ValueError(f"width={self.width} and chunk={self.chunk} must be at least 1")
-        self.counts = Counts(0, 0)
+        self.counts = Counts()
         self._ladder = torch.tensor(self.rungs)
 
     @property
@@ -153,14 +163,16 @@ class Sampler:
         noise: Noise | None = None,
         observe: Observer | None = None,
         guard: Guard | None = None,
+        held: Any = None,
     ) -> State:
         """One pass for every live row. Finished rows are sent along, since the width is fixed, and stay as they are.
 
-        guard: looks at the policy's move; a row whose move breaks a rule stays as it is too, until it is named.
+        guard: looks at the policy's move; a row whose move breaks a rule stays as it is too, until it is named.  held:
+        what `seat` gave for these rows; their features without it.
         """
         rows, mask_id = state.rows, self.denoiser.mask_id
         live = state.index < self.total
-        reading = self.denoiser(state.ask, rows.features)
+        reading = self.denoiser(state.ask, rows.features if held is None else held)
         canvas = Canvas(state.tokens, rows.editable, self.denoiser.first_carry(len(live)), mask_id)
         noise = noise or Counter(self.seed, rows.id, state.index)
         move = self.policy(canvas, reading, self._clock(state.index), state.memory, noise)
@@ -203,15 +215,29 @@ class Sampler:
         return after
 
     @torch.inference_mode()
-    def advance(self, state: State, passes: int, observe: Observer | None = None) -> State:
-        """`passes` passes of every row that is live then. Waits for the device at the end.
+    def seat(self, rows: Rows) -> Any:
+        """What the denoiser is handed of these rows in place of their features, asked for in calls of one width."""
+        seat = seat_of(self.denoiser)
+        if seat is None:
+            return rows.features
+        count, width = len(rows.id), min(SEATED, self.width)
+        tokens = torch.where(rows.editable, self.denoiser.mask_id, rows.tokens)
+        order = torch.arange(count + -count % width, device=tokens.device)
+        parts = (part.clamp(max=count - 1) for part in order.split(width))  # the last row fills up the last call
+        return take(
+            join([seat(tokens[part], rows.editable[part], rows.features[part]) for part in parts]), order[:count]
+        )
+
+    @torch.inference_mode()
+    def advance(self, state: State, passes: int, observe: Observer | None = None, held: Any = None) -> State:
+        """`passes` passes of every row that is live then. Waits for the device at the end. held: as in `one_pass`.
 
         Raises: BadMove where the policy broke a rule.
         """
         guard, ids = self._guard(state.rows), state.rows.id
         of_rows = words(self.seed, ids)
         for _ in range(passes):
-            state = self.one_pass(state, Counter(self.seed, ids, state.index, of_rows), observe, guard)
+            state = self.one_pass(state, Counter(self.seed, ids, state.index, of_rows), observe, guard, held)
         guard.look()
         return state
 
@@ -231,20 +257,34 @@ class Sampler:
         """
         waiting = _Queue(rows, pool, self)
         seats = waiting.seats(self.width)
+        held = self._sit(None, seats, waiting)
         while seats is not None:
             live = seats.index < self.total
             ahead = int(torch.where(live, self.total - seats.index, 0).amax())  # waits for the device, once a chunk
             passes = min(self.chunk, max(ahead, 0))
             before = seats.nfe
-            seats = self.advance(seats, passes, observe)
+            seats = self.advance(seats, passes, observe, held)
             charged = int((seats.nfe - before).sum())
-            self.counts = Counts(self.counts.charged + charged, self.counts.wasted + passes * self.width - charged)
+            self.counts = self.counts.plus(Counts(charged, passes * self.width - charged))
             finished = waiting.finished(seats, self.total)
             for place in finished:
                 yield take(seats, torch.tensor([place], device=seats.index.device))
             seats = waiting.reseat(seats, finished)
+            held = self._sit(held, seats, waiting)
             if on_chunk is not None and seats is not None:
                 on_chunk(waiting.under_way(seats), self.counts)
+
+    def _sit(self, held: Any, seats: State | None, waiting: "_Queue") -> Any:
+        """What is held of each seat, now that those who arrived have sat down; `held` before that."""
+        if seats is None or seat_of(self.denoiser) is None or not waiting.arrived:
+            return held
+        places = torch.tensor(waiting.arrived, device=seats.index.device)
+        fresh = self.seat(take(seats.rows, places))
+        sent = len(places) + -len(places) % min(SEATED, self.width)
+        self.counts = self.counts.plus(Counts(seated=waiting.began, seated_wasted=sent - waiting.began))
+        if held is None:
+            held = take(fresh, torch.zeros(self.width, dtype=torch.int64, device=places.device))
+        return put(held, places, fresh)
 
     def _guard(self, rows: Rows) -> Guard:
         return Guard(self.policy, rows.id, rows.editable, self.denoiser.mask_id)
@@ -261,6 +301,8 @@ class _Queue:
         self._rows, self._pool, self._sampler = rows, pool, sampler
         self._taken_rows = self._taken_pool = 0
         self._free: set[int] = set()
+        self.arrived: list[int] = []  # places of those who sat down last
+        self.began = 0  # how many of them had been waiting, not under way
 
     def _next(self, count: int) -> list[State]:
         """Up to `count` rows to seat, as states."""
@@ -274,7 +316,7 @@ class _Queue:
         if stop > self._taken_rows:
             index = torch.arange(self._taken_rows, stop, device=self._rows.id.device)
             states.append(self._sampler.init(take(self._rows, index)))
-            self._taken_rows = stop
+        self.began, self._taken_rows = stop - self._taken_rows, stop
         return states
 
     def seats(self, width: int) -> State | None:
@@ -284,6 +326,7 @@ class _Queue:
             return None
         seated = join(states)
         count = len(seated.index)
+        self.arrived = list(range(count))
         if count == width:
             return seated
         padding = take(seated, torch.zeros(width - count, dtype=torch.int64, device=seated.index.device))
@@ -298,6 +341,7 @@ class _Queue:
         """Waiting rows take the places of finished ones; None when nobody is under way any more."""
         arrivals = self._next(len(finished))
         filled = sum(len(state.index) for state in arrivals)
+        self.arrived = finished[:filled]
         if filled:
             places = torch.tensor(finished[:filled], device=seats.index.device)
             seats = put(seats, places, join(arrivals))

@@ -31,7 +31,7 @@ class Power(NamedTuple):
     """
 
     alpha: float = 4.0  # 1: the network's own law
-    temperature: float | None = None  # of what is proposed; None: 1 / alpha
+    proposal_temperature: float | None = None  # of what is proposed; None: 1 / alpha
 
 
 def log_acceptance(
@@ -74,7 +74,11 @@ class _State(NamedTuple):
 
 
 class Walks:
-    """The walks of up to `width` prompts, one a row, a step at a time for those that go on."""
+    """The walks of up to `width` prompts, one a row, a step at a time for those that go on.
+
+    So that a prefix is taken up again without a call, the logits before each token are kept: width * T * V numbers of 8
+    bytes, and a second cache.
+    """
 
     def __init__(
         self,
@@ -100,7 +104,7 @@ class Walks:
             raise ValueError(f"{len(prompts)} prompts for width={width} rows: give as many or fewer")
         self.prompts, self.plan, self.first, self.on_batch = prompts, plan, first, on_batch
         self.alpha = power.alpha
-        self.temperature = 1 / power.alpha if power.temperature is None else power.temperature
+        self.temperature = 1 / power.alpha if power.proposal_temperature is None else power.proposal_temperature
         self.noises = noises or (lambda ids, index: Counter(plan.seed, ids, index))
         self.steps = 0
         with torch.inference_mode():
@@ -232,10 +236,11 @@ def check_power(plan: Plan, power: Power) -> None:
     """Raises: ValueError for a walk that has no such law."""
     if not 0 < power.alpha < math.inf:
         raise ValueError(f"alpha={power.alpha} is the power of the network's law: give a finite number above 0")
-    if power.temperature is not None and not 0 < power.temperature < math.inf:
+    proposed = power.proposal_temperature
+    if proposed is not None and not 0 < proposed < math.inf:
         raise ValueError(
-            f"temperature={power.temperature} of what is proposed must be finite and above 0, so that every chain can "
-            "be, or null for 1 / alpha"
+            f"proposal_temperature={proposed} must be finite and above 0, so that every chain can be proposed, or null "
+            "for 1 / alpha"
         )
     if plan.forcing is not None:
         raise ValueError("a walk is among the network's own texts: force thoughts of independent chains instead")

@@ -29,6 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlmreason.tasks.example import PuzzleError, Verdict
+from dlmreason.tasks.steps import ended
 from dlmreason.tasks.subject import Form, Problem, Symmetries, check_answer, check_thought, content_key
 
 DIGITS = tuple("0123456789")
@@ -169,6 +170,7 @@ class Multiplication:
             ends=False,
             thought_symbols=("+", "(", ")"),
             thought_ends=("+",),
+            steps=ended(("+",), spaced=True, longest=2 * sum(self.digits) + 3),
             lay=self.lay,
             unique=True,
         )

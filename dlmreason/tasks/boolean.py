@@ -31,6 +31,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlmreason.tasks.example import PuzzleError, Verdict
+from dlmreason.tasks.steps import Steps
 from dlmreason.tasks.subject import Form, Problem, Symmetries, check_answer, check_thought, content_key
 
 TRUE = {
@@ -104,6 +105,7 @@ class Boolean:
             feature_sizes=(self.depth + 1,),
             lay=self.lay,
             unique=True,
+            steps=Steps(kinds=(("T", "F"),), longest=1),
         )
 
     @property

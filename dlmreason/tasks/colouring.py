@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlmreason.tasks.example import PuzzleError, Verdict, random_orders
+from dlmreason.tasks.steps import Steps
 from dlmreason.tasks.structure import Structures, isomorphic, keys
 from dlmreason.tasks.subject import Form, Problem, Symmetries, check_answer, check_thought, content_key, in_rounds
 
@@ -82,6 +83,7 @@ class Colouring:
         self._breaks = broken_colourings(nodes, colours)
         words = [f"{node}{NAMES[colour]}" for node in range(1, nodes + 1) for colour in range(colours)]
         self._words = dict(zip(itertools.product(range(nodes), range(colours)), words, strict=True))
+        of_node = tuple(tuple(words[first : first + colours]) for first in range(0, len(words), colours))
         self.form = Form(
             symbols=(EDGE, *NAMES[:colours]),
             prompt=edges,
@@ -91,6 +93,7 @@ class Colouring:
             thought_symbols=(*words, TRY, DEAD_END),
             feature_sizes=(nodes + 1,) * 2,
             lay=self._lay,
+            steps=Steps(r"\? \S+", of_node, guesses=(TRY,), longest=1),
         )
 
     def draw(self, seed: int, count: int) -> list[Problem]:

@@ -56,6 +56,7 @@ from dlmreason.tasks.countdown_search import (
 )
 from dlmreason.tasks.example import PuzzleError, Verdict, random_words
 from dlmreason.tasks.numbers import natural
+from dlmreason.tasks.steps import ended
 from dlmreason.tasks.subject import Form, Problem, Symmetries, Wanted, content_key, every
 from dlmreason.tasks.vocabulary import Characters
 
@@ -136,16 +137,18 @@ class Countdown:
     def form(self) -> Form:
         path, widths = self.thought == "path", self._widths
         tried = [*widths[:-1], _digits(min(self.largest**self.numbers, self._highest))]
-        lefts = sum(longest_left(widths, count) + 1 for count in range(2, self.numbers))  # and a bar that is no comma
+        lefts = [longest_left(widths, count) + 1 for count in range(2, self.numbers)]  # and a bar that is no comma
+        ends, equation = (LEFT,) if path else (",", BACK), 3 * max(widths if path else tried) + 2
         return Form(
             symbols=(*"0123456789", *SIGNS, "=", ","),
             prompt=self.numbers * (_digits(self.largest) + 1) + _digits(self.target[1]),
-            thought=longest_answer(widths) + lefts if path else longest_search(tried, self.breadth),
+            thought=longest_answer(widths) + sum(lefts) if path else longest_search(tried, self.breadth),
             answer=longest_answer(widths),
             ends=True,
             thought_symbols=(LEFT,) if path else (BACK,),
-            thought_ends=(LEFT,) if path else (",", BACK),
+            thought_ends=ends,
             spaced=False,
+            steps=ended(ends, spaced=False, longest=max([equation + (1 if path else self.numbers), *lefts])),
         )
 
     @property

@@ -80,6 +80,29 @@ class Sheet:
             np.insert(self.thoughts, marker, [self.thoughts[marker]] * missing),
         )
 
+    def with_prompt(self, length: int, pad_id: int) -> "Sheet":
+        """What is given filled up to `length` tokens by padding behind the prompt, which is given too; a marker that is
+        given stays the last.
+
+        For a model that reads the prompt alone and once: what it writes begins at one place, whatever it is asked.
+        Raises: ValueError where it writes into the prompt, or there is more given than that.
+        """
+        written = int(self.editable.argmax())
+        missing, end = length - written, min(written, self.answer_at - 1)
+        if end < 0 or missing < 0:
+            what = "written into its prompt" if end < 0 else f"given {written} tokens"
+            raise ValueError(
+                f"a sheet that is {what} cannot be filled up to a prompt of {length}: lay the answer out after the "
+                "prompt, and give at least the task's longest prompt, and its marker where that is given"
+            )
+        return Sheet(
+            np.insert(self.tokens, end, [pad_id] * missing),
+            np.insert(self.editable, end, [False] * missing),
+            np.insert(self.features, end, np.zeros((missing, 1), np.int64), axis=0),
+            self.answer_at + missing,
+            np.insert(self.thoughts, end, [self.thoughts[end]] * missing),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:

@@ -32,6 +32,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlmreason.tasks.example import PuzzleError, Verdict, random_orders, random_words
+from dlmreason.tasks.steps import ended
 from dlmreason.tasks.structure import Structures, isomorphic, keys
 from dlmreason.tasks.subject import (
     Form,
@@ -129,6 +130,7 @@ class PathPlanning:
             ends=False,
             thought_symbols=(LAYER,),
             thought_ends=(LAYER,),
+            steps=ended((LAYER,), spaced=True, kinds=(self._names,)),
             feature_sizes=(self.nodes + 1, self.nodes + 1, GOAL + 1),
             lay=self.lay,
         )

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from dlmreason.tasks.example import PuzzleError, Verdict
 from dlmreason.tasks.numbers import natural
+from dlmreason.tasks.steps import Steps
 from dlmreason.tasks.subject import Form, Problem, Symmetries, check_answer, check_thought, content_key
 
 MOST = 1000
@@ -74,6 +75,7 @@ class RunningSum:
             feature_sizes=() if self.all_sums else (self.length + 1,),
             lay=self.lay,
             unique=True,
+            steps=Steps(kinds=(self._terms,), longest=1),
         )
 
     @property

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlmreason.tasks.example import PuzzleError, Verdict, random_words
+from dlmreason.tasks.steps import Steps
 from dlmreason.tasks.structure import Structures, isomorphic, keys
 from dlmreason.tasks.subject import Form, Problem, Symmetries, check_answer, check_thought, content_key, in_rounds
 
@@ -88,6 +89,9 @@ class Satisfiability:
             thought_symbols=(*self._literals, TRY, DEAD_END),
             feature_sizes=(2 * variables + 1,) * 3,
             lay=self._lay,
+            steps=Steps(
+                r"\? \S+", tuple(zip(self._literals[::2], self._literals[1::2], strict=True)), guesses=(TRY,), longest=1
+            ),
         )
 
     def draw(self, seed: int, count: int) -> list[Problem]:

@@ -30,6 +30,7 @@ from dlmreason.tasks.example import (
     split_of,
     thoughts_of,
 )
+from dlmreason.tasks.steps import Steps
 from dlmreason.tasks.subject import Symmetries
 from dlmreason.tasks.vocabulary import Closed
 
@@ -94,6 +95,7 @@ class StarGraph:
         self.layout = Layout(1, length, 1, length, first=self.edges + 3)
         self._vocabulary = Closed([*map(str, range(1, nodes + 1)), EDGE])
         self._names = frozenset(self._vocabulary.symbols[:nodes])
+        self.steps = Steps(kinds=(self._vocabulary.symbols[:nodes],), longest=1)
         self._counts = dict(zip(SPLITS, (train_examples, validation_examples, test_examples), strict=True))
         self._splits = {split: Items(self, split, count) for split, count in self._counts.items()}
         self.provenance: dict[str, str | int] = {"source": "generated", "generator": VERSION, "seed": seed}

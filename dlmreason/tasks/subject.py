@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlmreason.tasks.example import PuzzleError, Verdict
+from dlmreason.tasks.steps import Steps
 from dlmreason.tasks.vocabulary import Characters, Closed
 
 
@@ -62,6 +63,9 @@ class Form:
     lay: Callable[[str], tuple[str, NDArray[np.int64]]] | None = None  # prompt -> text, features [symbols, 1 + F]
     thought_ends: tuple[str, ...] = ()  # what ends one thought of the chain, a symbol or a part of it; none: it is one
     unique: bool = False  # a problem has one right answer, so that each token of another one can be called wrong
+    steps: Steps | None = (
+        None  # of thoughts; None: up to `thought_ends`, or else each symbol, decimal digits being values
+    )
 
 
 class Subject(Protocol):

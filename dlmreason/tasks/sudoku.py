@@ -6,8 +6,9 @@ classes, so whatever a model does there says nothing about generalisation; `sudo
 are held apart.
 
 Cells are named by column letter and row number, a1 being the top left; a thought is pairs "cell digit", one per blank:
-in raster order (`sweep`), or in the order in which a solver with naked and hidden singles would write them (`solver`).
-Difficulty is the number of branch points of that solver; -1 in training items, where it is not measured.
+in raster order (`sweep`), in the order in which a solver with naked and hidden singles would write them (`solver`), or
+in that order with the tries between that come to a dead end and are taken back (`search`; sudoku_search tells how).
+Difficulty is the number of branch points of that solver; -1 in training items, where it is as a rule not measured.
 """
 
 from collections.abc import Sequence
@@ -19,9 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlmreason.tasks.example import SPLITS, Example, Layout, PuzzleError, Sheet, Verdict, thoughts_of
+from dlmreason.tasks.steps import Steps
 from dlmreason.tasks.sudoku_file import PuzzleFile, Rows, by_hash, content_hash, parse, read, repeated, settle
 from dlmreason.tasks.sudoku_generate import UNMEASURED, VERSION, Puzzles, Recipe, puzzle_key, same, symmetries
 from dlmreason.tasks.sudoku_grid import BOXES, Boards, geometry
+from dlmreason.tasks.sudoku_search import DEAD_END, TRY, Solver
 from dlmreason.tasks.sudoku_solver import candidates, deductions, search
 from dlmreason.tasks.vocabulary import Closed
 
@@ -32,6 +35,9 @@ PATIENCE = 5_000
 """Branch points after which the search for a person's solution is given up; the hardest known puzzles need about
 1,500.
 """
+
+SEARCH = 4
+"""Symbols of a search, for each blank of the emptiest puzzle; dead ends beyond them are left out."""
 
 MOST_CHARACTERS = 8
 """Of an answer, for each cell: room for the longest symbol and a space; a longer text is refused unread."""
@@ -51,9 +57,10 @@ class Sudoku:
     validation_examples: int
     test_examples: int
     hard: bool = False  # evaluation puzzles are such that naked and hidden singles do not solve
+    train_alike: bool = False  # training puzzles are as unique, minimal and hard: else a search seldom has dead ends
     minimal: bool = False  # evaluation puzzles lose their uniqueness with any clue; needs `unique`
     seed: int = 0
-    thought: str = "sweep"  # or "solver"
+    thought: str = "sweep"  # or "solver", or "search"
     file: str | None = None  # evaluate these puzzles: .csv, .csv.gz, .jsonl, or a folder of such files
     file_split: str = "all"  # all of it is the test split; "hash": split by solution, train on the rest
     on_error: str = "stop"  # at a bad row of the file; "skip" leaves it out and says so in `skipped`
@@ -74,11 +81,16 @@ class Sudoku:
         self.layout = Layout(self.size, self.size, self._board.box_rows, self._board.box_columns, first=0)
         self._cells = [f"{'abcdefghi'[column]}{row + 1}" for row in range(self.size) for column in range(self.size)]
         digits = [str(digit) for digit in (*range(1, self.size + 1), 0)]
-        self._vocabularies = (Closed(digits), Closed(digits, self._cells))
+        signs = (TRY, DEAD_END) if self.thought == "search" else ()
+        self._vocabularies = (Closed(digits), Closed(digits, [*self._cells, *signs]))
+        one = rf"(?:\{TRY} )?[a-i][1-9] [1-9]"
+        self.steps = Steps(one, (tuple(digits[: self.size]),), guesses=(TRY,), longest=2)
+        self._solver = Solver(self._board, self._cells)
         self._features = np.stack([self._board.row + 1, self._board.column + 1, self._board.box + 1], axis=1)
         self.provenance = {"generator": VERSION, "seed": self.seed, "thought": self.thought}
         self.provenance |= {name: "-".join(map(str, getattr(self, name))) for name in ("clues", "train_clues")}
         self.provenance |= {name: int(getattr(self, name)) for name in ("unique", "hard", "minimal")}
+        self.provenance |= {"train_alike": 1} if self.train_alike else {}
         self.provenance |= {f"{split}_examples": getattr(self, f"{split}_examples") for split in SPLITS}
         self._splits = self._generated() if self.file is None else self._read(self.file)
         self._most_blanks = self._board.cells - min(items.source.fewest_clues for items in self._splits.values())
@@ -104,7 +116,7 @@ class Sudoku:
             if type(getattr(self, name)) is not int or getattr(self, name) < 1:
                 raise ValueError(f"task.{name}={getattr(self, name)} must be 1 or more: ask for at least one item")
         for name, may in (
-            ("thought", ("sweep", "solver")),
+            ("thought", ("sweep", "solver", "search")),
             ("file_split", ("all", "hash")),
             ("on_error", ("stop", "skip")),
         ):
@@ -114,6 +126,10 @@ class Sudoku:
             raise ValueError(
                 "task.minimal=true means nothing with task.unique=false: set task.unique=true, or task.minimal=false"
             )
+        if type(self.train_alike) is not bool:
+            raise ValueError(
+                f"task.train_alike={self.train_alike} must be true or false: are training puzzles as those evaluated?"
+            )
         if type(self.seed) is not int or not 0 <= self.seed < 2**63:
             raise ValueError(f"task.seed={self.seed} must be 0 or more and below 2^63: choose another seed")
 
@@ -121,11 +137,11 @@ class Sudoku:
         return self._vocabularies[thought]
 
     def length(self, *, in_place: bool, thought: bool) -> int:
-        """Positions of the longest sheet among the items; a thought has two per blank."""
+        """Positions of the longest sheet among the items; a thought has two per blank, SEARCH of them in a search."""
         if in_place:
             self._refuse(thought)
             return self._board.cells
-        return 2 * self._board.cells + 1 + 2 * self._most_blanks * thought
+        return 2 * self._board.cells + 1 + self._most_blanks * (SEARCH if self.thought == "search" else 2) * thought
 
     def examples(self, split: str) -> Sequence[Example]:
         if split not in self._splits:
@@ -213,6 +229,10 @@ class Sudoku:
         blanks = np.flatnonzero(board[0] == 0)
         if len(blanks) > self._most_blanks:  # a thought that would not fit the longest sheet
             return Example(id, _text(board[0]), "", _text(grid[0]), difficulty)
+        if self.thought == "search":
+            room = SEARCH * self._most_blanks
+            words = self._solver.trace(board[0].tolist(), grid[0].tolist(), room)
+            return Example(id, _text(board[0]), " ".join(words), _text(grid[0]), difficulty)
         if self.thought == "solver":
             blanks = blanks[np.argsort(deductions(board, grid, self._board)[0, blanks])]
         thought = " ".join(f"{self._cells[cell]} {grid[0, cell]}" for cell in blanks)
@@ -223,16 +243,16 @@ class Sudoku:
         keys = np.zeros(0, np.uint64) if avoid is None else puzzle_key(avoid, self._board)
         splits = {}
         for split in SPLITS:
-            train = split == "train"
+            train, alike = split == "train", split != "train" or self.train_alike
             recipe = Recipe(
                 self.name,
                 split,
                 self.seed,
                 self.size,
                 self.train_clues if train else self.clues,
-                unique=self.unique and not train,
-                minimal=self.minimal and not train,
-                hard=self.hard and not train,
+                unique=self.unique and alike,
+                minimal=self.minimal and alike,
+                hard=self.hard and alike,
                 distinct=not train,
             )
             splits[split] = Items(

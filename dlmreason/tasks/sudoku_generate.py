@@ -137,7 +137,7 @@ def draw_block(recipe: Recipe, index: int, avoid: NDArray[np.uint64]) -> tuple[B
     if recipe.size != 9 or not recipe.unique:
         accepted &= split_of(keys) == split
     boards, grids = boards[accepted], grids[accepted]
-    if recipe.split == "train":
+    if recipe.split == "train" and not recipe.hard:
         return boards, grids, np.full(len(boards), UNMEASURED)
     difficulty = search(candidates(boards, board), board, limit=2).difficulty
     if recipe.hard:

@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from dlmreason.tasks.vocabulary import MARKER
+from dlmreason.tasks.vocabulary import MARKER, WAIT, Vocabulary
 
 FORMAT = 1
 SPECIAL = (MARKER, "<pad>", "<eos>", "<mask>")
@@ -43,6 +43,8 @@ class BytePair:
     is written in one way only.
     """
 
+    wait_id: int | None = None
+
     def __init__(self, merges: Sequence[tuple[str, str]] = ()) -> None:
         from tokenizers import Tokenizer, models
 
@@ -57,6 +59,9 @@ class BytePair:
         self.symbols: tuple[str, ...] = (*map(_shown, self._pieces), *SPECIAL)
         self._tokenizer = Tokenizer(models.BPE(vocab=ids, merges=list(self.merges)))
         self._tokenizer.pre_tokenizer = _words()
+
+    def with_wait(self) -> "Waiting":
+        return Waiting(self)
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text. Raises: ValueError for an unpaired surrogate, which is no text."""
@@ -139,6 +144,8 @@ def byte_pair(texts: Iterable[str], size: int = 4096) -> BytePair:
 class Pretrained:
     """A tokenizer.json file, with special ids of this project's own after its ids."""
 
+    wait_id: int | None = None
+
     def __init__(self, content: str, name: str) -> None:
         """name: for messages. Raises: ValueError for a file that is none, and for a tokenizer that loses text."""
         from tokenizers import Tokenizer
@@ -181,6 +188,9 @@ class Pretrained:
     def symbols(self) -> tuple[str, ...]:
         return tuple(self.symbol(id) for id in range(self.size))
 
+    def with_wait(self) -> "Waiting":
+        return Waiting(self)
+
     def encode(self, text: str) -> list[int]:
         """The ids of a text. Raises: ValueError for an unpaired surrogate, which is no text."""
         return self._tokenizer.encode(_checked(text), add_special_tokens=False).ids
@@ -200,6 +210,36 @@ class Pretrained:
             return SPECIAL[id - self.marker_id]
         text = self._tokenizer.decode([id], skip_special_tokens=False)
         return text if text and "\ufffd" not in text else self._tokenizer.id_to_token(id) or f"<unused {id}>"
+
+
+class Waiting:
+    """A vocabulary of texts with WAIT as one symbol more; every <wait> in a text is that symbol."""
+
+    def __init__(self, inner: Vocabulary) -> None:
+        self.inner = inner
+        self.marker_id, self.pad_id, self.eos_id = inner.marker_id, inner.pad_id, inner.eos_id
+        self.wait_id: int | None = inner.mask_id
+        self.mask_id, self.size = inner.mask_id + 1, inner.size + 1
+
+    @cached_property
+    def symbols(self) -> tuple[str, ...]:
+        return (*self.inner.symbols[:-1], WAIT, self.inner.symbols[-1])
+
+    def with_wait(self) -> "Waiting":
+        raise ValueError(f"{WAIT} is a symbol already: add it once")
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a text. Raises: ValueError for an unpaired surrogate, which is no text."""
+        first, *others = (self.inner.encode(part) for part in text.split(WAIT))
+        return [*first, *(id for part in others for id in (self.mask_id - 1, *part))]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of ids."""
+        return _decode(ids, self.mask_id - 1, self.symbol, self.inner.decode)
+
+    def symbol(self, id: int) -> str:
+        """The text of one id. Raises: ValueError for an id outside 0 ... size - 1."""
+        return WAIT if _inside(id, self.size) == self.wait_id else self.inner.symbol(min(id, self.inner.mask_id))
 
 
 def pretrained(texts: Iterable[str], name: str, revision: str | None = None) -> Pretrained:

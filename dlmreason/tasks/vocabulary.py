@@ -11,6 +11,9 @@ from typing import Protocol
 MARKER = "####"
 """Stands between what comes before an answer and the answer."""
 
+WAIT = "<wait>"
+"""In a thought: the step before was wrong, and is taken back."""
+
 
 class Vocabulary(Protocol):
     """What a model's side may ask of a vocabulary; `mask_id` is the last id and is never emitted by a network."""
@@ -30,10 +33,17 @@ class Vocabulary(Protocol):
     def eos_id(self) -> int: ...
     @property
     def marker_id(self) -> int: ...
+    @property
+    def wait_id(self) -> int | None:
+        """None: thoughts of this alphabet take nothing back in so many words."""
+        ...
 
     def encode(self, text: str) -> list[int]: ...
     def decode(self, ids: Iterable[int]) -> str: ...
     def symbol(self, id: int) -> str: ...
+    def with_wait(self) -> "Vocabulary":
+        """The same ids, WAIT as one symbol more, and the mask last again."""
+        ...
 
 
 class Closed:
@@ -55,6 +65,10 @@ class Closed:
         self.eos_id = self.marker_id + 2
         self.mask_id = len(self.symbols) - 1
         self.size = len(self.symbols)
+        self.wait_id = self._ids.get(WAIT)
+
+    def with_wait(self) -> "Closed":
+        return Closed(*_with_wait(self))
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text.
@@ -91,7 +105,7 @@ class Characters:
     def __init__(self, symbols: Sequence[str], thought_symbols: Sequence[str] = ()) -> None:
         self.symbols: tuple[str, ...] = (*symbols, MARKER, "<pad>", "<eos>", *thought_symbols, "<mask>")
         self._ids = {symbol: id for id, symbol in enumerate(self.symbols)}
-        bad = [symbol for symbol in (*symbols, *thought_symbols) if len(symbol) != 1]
+        bad = [symbol for symbol in (*symbols, *thought_symbols) if len(symbol) != 1 and symbol != WAIT]
         if bad or len(self._ids) < len(self.symbols):
             raise ValueError(f"symbols={[*symbols, *thought_symbols]} must be single characters that differ")
         self.marker_id = len(symbols)
@@ -99,7 +113,12 @@ class Characters:
         self.eos_id = self.marker_id + 2
         self.mask_id = len(self.symbols) - 1
         self.size = len(self.symbols)
-        self._parts = re.compile(f"{MARKER}|<pad>|<eos>|<mask>|.", re.DOTALL)
+        self.wait_id = self._ids.get(WAIT)
+        signs = [MARKER, "<pad>", "<eos>", "<mask>", *[WAIT] * (self.wait_id is not None)]
+        self._parts = re.compile("|".join([*signs, "."]), re.DOTALL)
+
+    def with_wait(self) -> "Characters":
+        return Characters(*_with_wait(self))
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text.
@@ -128,3 +147,9 @@ class Characters:
         if not 0 <= id < self.size:
             raise ValueError(f"id {id} is outside this vocabulary: ids are 0 to {self.size - 1}")
         return self.symbols[id]
+
+
+def _with_wait(vocabulary: Closed | Characters) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Symbols and thought symbols of the alphabet with WAIT."""
+    symbols = vocabulary.symbols
+    return symbols[: vocabulary.marker_id], (*symbols[vocabulary.eos_id + 1 : vocabulary.mask_id], WAIT)

@@ -20,6 +20,7 @@ from dlmreason.tasks.example import SPLITS, Example, Layout, PuzzleError, Sheet,
 from dlmreason.tasks.page import PARTS, Page
 from dlmreason.tasks.questions import questions
 from dlmreason.tasks.rows import RowFile, read_rows
+from dlmreason.tasks.steps import Steps, ended
 from dlmreason.tasks.subject import Problem, Subject, Symmetries
 from dlmreason.tasks.vocabulary import Characters, Closed, Vocabulary
 
@@ -106,6 +107,14 @@ class Written:
     @property
     def unique(self) -> bool:
         return self.subject.form.unique
+
+    @property
+    def steps(self) -> Steps:
+        """What thoughts are made of."""
+        form = self.subject.form
+        if form.thought_ends:
+            return form.steps or ended(form.thought_ends, spaced=form.spaced)
+        return form.steps or (Steps(longest=1) if form.spaced else Steps(".", joint="", longest=1))
 
     @property
     def answers_end(self) -> bool:

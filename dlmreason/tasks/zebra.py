@@ -30,6 +30,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlmreason.tasks.example import PuzzleError, Verdict, mix
+from dlmreason.tasks.steps import Steps
 from dlmreason.tasks.subject import Form, Problem, Symmetries, check_answer, check_thought
 from dlmreason.tasks.zebra_solver import ACROSS, DEAD_END, KINDS, SYMMETRIC, TRY, Clue, Street
 
@@ -104,6 +105,9 @@ class Zebra:
             feature_sizes=(values + 1, values + self.houses + 1),
             lay=self.lay,
             unique=True,
+            steps=Steps(
+                r"\? \S+", tuple(tuple(each.values()) for each in self._street.words), guesses=(TRY,), longest=1
+            ),
         )
 
     @property

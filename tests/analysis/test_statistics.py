@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlmreason.analysis import statistics
-from dlmreason.analysis.statistics import bootstrap, holm, paired, pairs_needed, sign_flip, tango, wilson
+from dlmreason.analysis.statistics import (
+    bootstrap,
+    holm,
+    paired,
+    pairs_needed,
+    power_of,
+    sign_flip,
+    smallest_gain,
+    tango,
+    wilson,
+)
 
 
 @given(st.integers(1, 2000), st.data())
@@ -164,3 +174,35 @@ def test_pairs_needed_gives_the_power_it_promises():
     draws = dice.multinomial(n, [(discordant - gain) / 2, (discordant + gain) / 2, 1 - discordant], size=2000)
     found = [scipy.stats.binomtest(int(up), int(up + down)).pvalue < 0.05 for down, up, _ in draws]
     assert 0.86 < np.mean(found) < 0.93
+
+
+@given(st.floats(0.02, 0.9), st.floats(0.05, 1), st.sampled_from([0.5, 0.8, 0.9, 0.99]))
+def test_power_turns_the_number_of_puzzles_round(share, discordant, power):
+    """As many puzzles as are needed have the power asked for, and one fewer does not."""
+    gain = share * discordant
+    n = pairs_needed(gain, discordant, power)
+    assert power_of(gain, discordant, n) >= power - 1e-9 and power_of(-gain, discordant, n) == power_of(
+        gain, discordant, n
+    )
+    assert n == 1 or power_of(gain, discordant, n - 1) < power + 1e-9
+
+
+@given(st.floats(0.01, 1), st.integers(20, 5000))
+def test_the_smallest_gain_is_the_one_whose_power_is_that(discordant, puzzles):
+    found = smallest_gain(discordant, puzzles)
+    if found is None:
+        assert power_of(discordant, discordant, puzzles) < 0.9
+    else:
+        assert 0 < found <= discordant and power_of(found, discordant, puzzles) == pytest.approx(0.9, abs=1e-6)
+    assert smallest_gain(0.0, puzzles) is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("gain", "discordant", "puzzles"), [(0.1, 0.2, 200), (0.05, 0.1, 500), (0.06, 0.4, 1000)])
+def test_power_is_the_share_of_runs_that_find_it(gain, discordant, puzzles):
+    """The exact test is a little less ready to find than the formula, never more by as much."""
+    dice = np.random.default_rng(3)
+    draws = dice.multinomial(puzzles, [(discordant - gain) / 2, (discordant + gain) / 2, 1 - discordant], size=20_000)
+    pairs, number = np.unique(draws[:, :2], axis=0, return_counts=True)
+    found = [scipy.stats.binomtest(int(up), int(up + down)).pvalue < 0.05 if up + down else False for down, up in pairs]
+    assert -0.05 < np.average(found, weights=number) - power_of(gain, discordant, puzzles) < 0.015

@@ -91,6 +91,14 @@ GOOD = "1.34341.2.4343.1,1234341221434321\n", "12.434122143432.,1234341221434321
         ("experiment", (*TINY, "trainer.ema=1"), ["trainer.ema=1", "below 1"]),
         ("experiment", (*TINY, "trainer.betas=[0.9]"), ["trainer", "betas", "two numbers"]),
         ("experiment", (*TINY, "task.nodes=3"), ["task.nodes=3", "5 or more"]),
+        ("experiment", (*TINY, "family=[[restart,confidence]]"), ["family: restart", "restarts", "family=null"]),
+        (
+            "experiment",
+            (*TINY, "family=[[restarts@9,confidence]]"),
+            ["family: restarts@9", "1, 2, 4, 8", "family=null"],
+        ),
+        ("experiment", (*TINY, "family=[[restarts]]"), ["family=[[restarts]]", "at least 2"]),
+        ("experiment", (*TINY, "tolerance=1"), ["tolerance=1", "below 1"]),
         (
             "experiment",
             (*TINY, "models.diffusion.kind=oracle"),

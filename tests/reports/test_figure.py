@@ -72,6 +72,26 @@ def test_labels_keep_their_order_and_distance(heights):
     assert all(-1e-9 <= each <= 1 + 1e-9 for each in placed)
 
 
+def test_who_was_still_learning_stands_on_its_face(summary, tmp_path):
+    """The run of the fixture has one model that gained 11 points in its second half and one that lost 1."""
+    said = summary["still_learning"]
+    assert "change_of_mind (41.0 % right at half, 52.0 % at full training)" in said and "ar_thought" not in said
+    text = " ".join(re.findall(r"<!-- (.*?) -->", figure.svg(summary, tmp_path / "f.svg").read_text(), re.DOTALL))
+    assert said in " ".join(text.split())
+    assert "Still learning" in figure.plotly(summary).layout.title.text
+    done = figure.svg(summary | {"still_learning": None}, tmp_path / "g.svg").read_text()
+    assert "Still learning" not in done and "<sub>" not in figure.plotly(summary | {"still_learning": None}).to_json()
+    old = {key: value for key, value in summary.items() if key not in ("still_learning", "no_common_axis", "family")}
+    assert figure.svg(old, tmp_path / "h.svg").read_text() == done
+
+
+@pytest.mark.parametrize("draw", [lambda found, path: figure.svg(found, path), lambda found, _: figure.plotly(found)])
+def test_points_that_are_not_matched_are_not_drawn(draw, summary, tmp_path):
+    with pytest.raises(figure.NoCommonAxis, match="a spends 1 and b 2"):
+        draw(summary | {"no_common_axis": "no common axis: a spends 1 and b 2"}, tmp_path / "f.svg")
+    assert not list(tmp_path.iterdir())
+
+
 def test_plotly_holds_every_point(summary):
     drawn = json.loads(figure.plotly(summary).to_json())["data"]
     assert {each["name"] for each in drawn} == set(summary["arms"])

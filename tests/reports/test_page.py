@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from dlmreason.analysis.records import Record, Trace, Writer, read
+from dlmreason.analysis.summary import summary as summarise
 from dlmreason.reports import page
 
 CHROMIUM = next(
@@ -79,6 +80,25 @@ def test_it_says_the_verdict_and_shows_everything(whole, run_folder):
 def test_same_folder_same_bytes_and_nothing_half_written(run_folder, whole):
     assert page.write(run_folder).read_text() == whole
     assert not list(run_folder.glob("*.part"))
+
+
+def test_who_was_still_learning_stands_above_the_chart(whole):
+    section = whole[whole.index('<h2 id="accuracy">') : whole.index('<h2 id="winners">')]
+    said = section.index("Still learning when training ended: change_of_mind (41.0 % right at half")
+    assert said < section.index("<details>")
+
+
+def test_what_is_not_matched_has_no_chart_and_what_was_declared_has_a_table(run_folder, tmp_path):
+    records = read(run_folder / "records.jsonl", Record).items
+    family = [["confidence@256", "change_of_mind@256"]]
+    found = summarise(records, family=family, tolerance=0.02)
+    text = page.write(run_folder, tmp_path / "page.html", found).read_text()
+    assert 'data-fill="accuracy"' not in text and 'data-fill="mind"' in text
+    assert unescape(text).count(found["no_common_axis"]) == 1 and "confidence at 256 passes spends" in text
+    assert "Declared before the run" in text and "change_of_mind@256" in text and "paired, exploratory" in text
+    without = page.write(run_folder, tmp_path / "page.html", summarise(records)).read_text()
+    assert 'data-fill="accuracy"' in without
+    assert "Declared before the run" not in without and "exploratory" not in without
 
 
 def test_it_reaches_for_nothing(whole):

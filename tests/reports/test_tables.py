@@ -4,6 +4,8 @@ import io
 import json
 from pathlib import Path
 
+from dlmreason.analysis.records import Record, read
+from dlmreason.analysis.summary import summary as summarise
 from dlmreason.reports import tables, terminal
 
 
@@ -83,3 +85,14 @@ def test_names_are_no_markup(run_folder):
     screen = Screen()
     terminal.show(summary, screen)
     assert "[red]x[/red]" in screen.getvalue() and "[bold]not bold[/bold]" in screen.getvalue()
+
+
+def test_declared_comparisons_have_a_table_and_others_do_not(run_folder):
+    summary = load(run_folder)
+    assert "Declared" not in tables.markdown(summary)
+    records = read(run_folder / "records.jsonl", Record).items
+    family = [["restarts@64", "change_of_mind@64"], ["ar_thought@256", "change_of_mind@256"]]
+    text = tables.markdown(summarise(records, family=family, tolerance=0.02))
+    (declared,) = [grid for grid in grids(text) if grid[0][0].startswith("| it")]
+    assert [row[0].removeprefix("| ") for row in declared[2:]] == ["change_of_mind, 64", "change_of_mind, 256"]
+    assert "all others are exploratory" in text and "no common axis: " in text

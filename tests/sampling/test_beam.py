@@ -27,6 +27,7 @@ def test_wide_enough_it_ranks_every_text_there_is(plan: Plan, penalty: float) ->
         assert [chain.tokens for chain in found.chains] == ranked
         assert [chain.log_prob for chain in found.chains] == pytest.approx([known[text] for text in ranked], abs=1e-12)
         assert [chain.number for chain in found.chains] == list(range(len(ranked)))
+        assert found.work.queries == len({text[:end] for text in known for end in range(1, len(text) + 1)})
         (narrow,) = beam(network, [prompt], plan, beams=1, penalty=penalty, width=1)
         narrow_misses += narrow.chains[0].tokens != ranked[0]
     assert narrow_misses or penalty or not plan.thought, "where greedy is always best the law says little"

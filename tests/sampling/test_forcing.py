@@ -36,6 +36,8 @@ def test_a_thought_is_ended_at_most() -> None:
     for most in (0, 1, 3):
         chain, _ = scripted(text, forcing=Forcing(0, most))
         assert chain.tokens == (*text[:most], MARKER, *text[most + 1 : most + 5]) and chain.finished
+    chain, _ = scripted([3, MARKER, 4, 5, 6, 1], forcing=Forcing(0, 3))
+    assert chain.tokens == (3, MARKER, 4, 5, 6, 1), "an answer is never touched"
     chain, _ = scripted([3, MARKER, 4, 5, 6, 1, 2, 1], forcing=Forcing(2, 2, WAIT))
     assert chain.tokens[:3] == (3, WAIT, MARKER), "exactly two"
 

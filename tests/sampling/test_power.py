@@ -109,7 +109,8 @@ def test_what_the_network_itself_proposes_is_always_taken_at_alpha_one() -> None
 
 def walked(network: Any, prompts: list[Prompt], count: int, **changes: Any) -> list[list[Step]]:
     """By prompt the steps of its walk."""
-    walks = Walks(network, prompts, PLAN, Power(2.0), **{"width": 5, "prefill_width": 2} | changes)
+    given = {"plan": PLAN, "power": Power(2.0), "width": 5, "prefill_width": 2} | changes
+    walks = Walks(network, prompts, **given)
     steps = [walks.step([True] * len(prompts)) for _ in range(count)]
     return [[one for one in row if one is not None] for row in zip(*steps, strict=True)]
 
@@ -161,22 +162,25 @@ def test_a_step_costs_what_it_wrote_anew_and_the_prefix_nothing(quality: bool) -
     assert cheaper
 
 
-def test_a_walks_chain_is_what_the_network_says_of_it_read_anew() -> None:
-    """Prefixes taken up again carry their log-probability, answer and quality along."""
-    network, prompts = network_of(dtype=torch.float64, scale=1.0), prompts_of(3)
-    for prompt, row in zip(prompts, walked(network, prompts, 10), strict=True):
-        chain = row[-1].chain
-        begun = chain.generated - len(chain.answer)
-        features = [*prompt.features, *([0, 0] for _ in range(begun)), *map(list, ANSWER[: len(chain.answer)])]
-        with torch.inference_mode():
-            output = network(torch.tensor([[*prompt.tokens, *chain.tokens]]), torch.tensor([features]))
-        said = output.logits[0, len(prompt.tokens) - 1 : -1].log_softmax(-1)
-        said = said.gather(1, torch.tensor(chain.tokens)[:, None])[:, 0]
-        assert chain.log_prob == pytest.approx(float(said.sum()), abs=1e-10)
-        assert chain.answer_log_prob == pytest.approx(float(said[begun:].sum()), abs=1e-10)
-        if chain.finished:
-            judged = output.quality[0, -len(chain.answer) :].sigmoid().log().mean()
-            assert chain.quality == pytest.approx(float(judged), abs=1e-10)
+def test_a_walks_chains_are_what_the_network_says_of_them_read_anew() -> None:
+    """Prefixes taken up again carry their log-probability, answer and quality along, also after a chain not taken."""
+    network, prompts = network_of(dtype=torch.float64, scale=2.0), prompts_of(5)
+    judged, law = 0, {"plan": PLAN._replace(eos_id=-1), "power": Power(1.2)}
+    for prompt, row in zip(prompts, walked(network, prompts, 40, **law), strict=True):
+        for chain in (step.chain for step in row if step.accepted):
+            begun = chain.generated - len(chain.answer)
+            features = [*prompt.features, *([0, 0] for _ in range(begun)), *map(list, ANSWER[: len(chain.answer)])]
+            with torch.inference_mode():
+                output = network(torch.tensor([[*prompt.tokens, *chain.tokens]]), torch.tensor([features]))
+            said = output.logits[0, len(prompt.tokens) - 1 : -1].log_softmax(-1)
+            said = said.gather(1, torch.tensor(chain.tokens)[:, None])[:, 0]
+            assert chain.log_prob == pytest.approx(float(said.sum()), abs=1e-10)
+            assert chain.answer_log_prob == pytest.approx(float(said[begun:].sum()), abs=1e-10)
+            if chain.finished:
+                quality = output.quality[0, -len(chain.answer) :].sigmoid().log().mean()
+                assert chain.quality == pytest.approx(float(quality), abs=1e-10)
+                judged += 1
+    assert judged > 5
 
 
 @pytest.mark.parametrize(
@@ -184,7 +188,7 @@ def test_a_walks_chain_is_what_the_network_says_of_it_read_anew() -> None:
     [
         (PLAN, Power(0.0), {}, r"alpha=0\.0"),
         (PLAN, Power(float("inf")), {}, "alpha=inf"),
-        (PLAN, Power(2.0, 0.0), {}, r"temperature=0\.0"),
+        (PLAN, Power(2.0, 0.0), {}, r"proposal_temperature=0\.0"),
         (PLAN._replace(forcing=Forcing(0, 3)), Power(), {}, "force thoughts of independent chains"),
         (PLAN._replace(limit=60), Power(), {}, "lower max_tokens to 52 or less"),
         (PLAN, Power(), {"width": 4}, "5 prompts for width=4 rows"),

@@ -24,7 +24,7 @@ FOUR = Sudoku(4, (0, 8), (0, 8), False, 300, 60, 100)
 SIX = Sudoku(6, (8, 12), (6, 18), True, 400, 20, 30, hard=True, minimal=True)
 NINE = Sudoku(9, (24, 30), (20, 60), True, 300, 20, 30, thought="solver")
 TASKS = [FOUR, SIX, NINE]
-PRESETS = sorted([*Path("conf/task").glob("sudoku*.yaml"), *Path("conf/task").glob("star_graph*.yaml")])
+PRESETS = sorted([*Path("conf/task").glob("sudoku?x?.yaml"), *Path("conf/task").glob("star_graph*.yaml")])
 BY_NAME = pytest.mark.parametrize("task", TASKS, ids=lambda task: task.name)
 
 

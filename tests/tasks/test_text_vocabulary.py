@@ -29,6 +29,7 @@ from dlmreason.tasks.text_vocabulary import (
     load,
     pretrained,
 )
+from dlmreason.tasks.vocabulary import WAIT
 
 WORDS = [
     "apples",
@@ -125,6 +126,32 @@ def test_ids_are_as_everybody_expects(made, kind):
                 ValueError, match=f"id {id} is outside this vocabulary: ids are 0 to {vocabulary.mask_id}"
             ):
                 call(id)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@settings(deadline=None)
+@given(text=st.lists(st.sampled_from([*PARTS, WAIT])).map("".join))
+def test_with_the_sign_every_text_survives_and_other_ids_are_the_same(made, kind, text):
+    plain, waiting = made[kind], made[kind].with_wait()
+    ids = waiting.encode(text)
+    assert waiting.decode(ids) == text and ids.count(waiting.wait_id) == text.count(WAIT)
+    assert [id for part in text.split(WAIT) for id in plain.encode(part)] == [id for id in ids if id != waiting.wait_id]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_sign_is_one_id_before_the_mask(made, kind):
+    plain, waiting = made[kind], made[kind].with_wait()
+    assert plain.wait_id is None and waiting.wait_id == plain.mask_id == waiting.mask_id - 1 == waiting.size - 2
+    assert waiting.symbols == (*plain.symbols[:-1], WAIT, "<mask>")
+    assert all(waiting.symbol(id) == symbol for id, symbol in enumerate(waiting.symbols))
+    special = range(waiting.marker_id, waiting.size)
+    assert waiting.decode(special) == "####<pad><eos><wait><mask>"
+    for id in (-1, waiting.size):
+        with pytest.raises(ValueError, match=f"id {id} is outside this vocabulary: ids are 0 to {waiting.mask_id}"):
+            waiting.decode([id])
+    with pytest.raises(ValueError, match="<wait> is a symbol already"):
+        waiting.with_wait()
+    assert pickle.loads(pickle.dumps(waiting)).encode("a<wait>b") == waiting.encode("a<wait>b")
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -1,7 +1,5 @@
 """Laws of a chain's thoughts: which position is of which, and how a canvas has room for the longest chain."""
 
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,30 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlmreason.tasks.arithmetic import Addition, Multiplication
-from dlmreason.tasks.countdown import Countdown
+from dlmreason.tasks.correcting import Correcting
 from dlmreason.tasks.example import Example, thoughts_of
-from dlmreason.tasks.gsm8k import GSM8K
-from dlmreason.tasks.path_planning import PathPlanning
-from dlmreason.tasks.star_graph import StarGraph
-from dlmreason.tasks.sudoku import Sudoku
-from dlmreason.tasks.text_vocabulary import byte_pair, characters
-from dlmreason.tasks.written import Written
+from tests.tasks.thinking import TASKS as PLAIN
 
-COUNTS = {"train_examples": 6, "validation_examples": 2, "test_examples": 4}
-ROWS = {"train_file": str(Path(__file__).parents[1] / "rows.jsonl"), "vocabulary": characters, "thought_length": 30}
-TASKS: dict[str, Any] = {
-    "countdown": Written(Countdown(numbers=3), **COUNTS),
-    "search": Written(Countdown(numbers=4, thought="search"), **COUNTS),
-    "multiplication": Written(Multiplication(digits=(3, 3)), **COUNTS),
-    "addition": Written(Addition(digits=3), **COUNTS),
-    "paths": Written(PathPlanning(nodes=8, edges=16, length=4), **COUNTS),
-    "words": Written(GSM8K(form="text"), **ROWS, **COUNTS),
-    "equations": Written(GSM8K(form="equations"), **ROWS, **COUNTS),
-    "pieces": Written(GSM8K(form="equations"), **{**ROWS, "vocabulary": partial(byte_pair, size=400)}, **COUNTS),
-    "graph": StarGraph(arms=2, length=3, nodes=7, **COUNTS),
-    "sudoku": Sudoku(4, (4, 8), (0, 8), unique=True, **COUNTS),
-}
+PLANTED: dict[str, Any] = {f"{name}_wait": Correcting(task, share=1, most=2) for name, task in PLAIN.items()}
+TASKS = PLAIN | PLANTED
 ALL = pytest.mark.parametrize("name", TASKS)
 
 
@@ -95,7 +75,16 @@ def test_with_room_the_answers_place_tells_nothing(name: str) -> None:
             assert (getattr(wide, part)[~new] == getattr(sheet, part)).all()
         assert (wide.tokens[new] == vocabulary.pad_id).all() and not wide.features[new].any()
         assert (wide.thoughts[new] == sheet.thoughts[sheet.answer_at - 1]).all()
-    if name not in ("multiplication", "addition", "graph", "pieces", "words", "equations"):
+    if name.removesuffix("_wait") not in (
+        "multiplication",
+        "addition",
+        "graph",
+        "pieces",
+        "words",
+        "equations",
+        "boolean",
+        "sums",
+    ):
         assert len({len(task.examples("train")[k].thought) for k in range(6)}) > 1, "else the law says nothing"
 
 
