@@ -100,7 +100,7 @@ class _Search:
         nowhere = torch.full((width,), -torch.inf, dtype=torch.float64, device=writer.device)
         writer.rows = writer.rows._replace(live=torch.zeros_like(writer.rows.live), log_prob=nowhere)
         writer.seat(seats, starts, [True] * len(starts))
-        total = torch.zeros(3, dtype=torch.int64, device=writer.device)
+        total = torch.zeros(3, writer.width, dtype=torch.int64, device=writer.device)
         each = torch.zeros(self.group, 3, dtype=torch.int64, device=writer.device)
         calls = 0
         while bool(writer.rows.live.any()):
@@ -126,8 +126,8 @@ class _Search:
 
     def _best(self) -> tuple[Tensor, Tensor, Tensor]:
         """Which row each row goes on from, by which token, and whether there is such a text at all: [W] each."""
-        rows, outputs = self.writer.rows, self.writer.rows.logits.shape[-1]
-        longer = self._score(rows.log_prob[:, None] + self.writer.log_probs(), rows.written[:, None] + 1)
+        rows, outputs = self.writer.rows, self.writer.rows.log_probs.shape[-1]
+        longer = self._score(rows.log_prob[:, None] + self.writer.rows.log_probs, rows.written[:, None] + 1)
         stays = self._score(rows.log_prob, rows.written)
         scores = torch.cat(
             (

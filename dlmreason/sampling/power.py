@@ -59,7 +59,7 @@ class _Past(NamedTuple):
     """What each row was before each of its tokens: [W, T] and, of logits, [W, T, V]. So a prefix is taken up again for
     nothing."""
 
-    logits: Tensor
+    log_probs: Tensor
     log_prob: Tensor
     answer_log_prob: Tensor
     quality: Tensor
@@ -120,7 +120,7 @@ class Walks:
         rows, limit = self.writer.rows, self.plan.limit
         nothing = torch.zeros_like(rows.log_prob)[:, None].repeat(1, limit)
         at = rows.answer_at[:, None].repeat(1, limit)
-        return _Past(rows.logits[:, None].repeat(1, limit, 1), nothing, nothing, nothing, at, nothing)
+        return _Past(rows.log_probs[:, None].repeat(1, limit, 1), nothing, nothing, nothing, at, nothing)
 
     def step(self, going: Sequence[bool]) -> list[Step | None]:
         """The first chains, then at each call one proposal in each walk that is `going`; None for the others."""
@@ -167,7 +167,7 @@ class Walks:
     def _write(self, ids: Tensor) -> tuple[Tensor, Batch]:
         """Goes on with every live row to its end. Returns each row's tokens and keys charged, [W, 2], and the batch."""
         writer, (writer.rows, log_q, past) = self.writer, self.state
-        total = torch.zeros(3, dtype=torch.int64, device=writer.device)
+        total = torch.zeros(3, writer.width, dtype=torch.int64, device=writer.device)
         each = torch.zeros(writer.width, 2, dtype=torch.int64, device=writer.device)
         places = torch.arange(self.plan.limit, device=writer.device)
         calls = 0
@@ -187,7 +187,7 @@ class Walks:
 
     def _proposed(self) -> Tensor:
         """[W, V] float64: the law of each row's next token; a row that is done has nothing to draw."""
-        law = functional.log_softmax(self.writer.log_probs() / self.temperature, -1)
+        law = functional.log_softmax(self.writer.rows.log_probs / self.temperature, -1)
         nothing = torch.full_like(law[0], -torch.inf)
         nothing[0] = 0.0
         return torch.where(self.writer.rows.live[:, None], law, nothing)
@@ -204,7 +204,7 @@ class Walks:
         column = place[:, None]
         return self.state._replace(
             rows=rows._replace(
-                logits=past.logits.gather(1, column[..., None].expand(-1, 1, past.logits.shape[-1]))[:, 0],
+                log_probs=past.log_probs.gather(1, column[..., None].expand(-1, 1, past.log_probs.shape[-1]))[:, 0],
                 at=self.begins + place,
                 written=place,
                 answer_at=past.answer_at.gather(1, column)[:, 0],
@@ -223,7 +223,7 @@ def _remembered(past: _Past, rows: Rows, log_q: Tensor, here: Tensor) -> _Past:
         return torch.where(here, now[:, None], before)
 
     return _Past(
-        logits=torch.where(here[..., None], rows.logits[:, None], past.logits),
+        log_probs=torch.where(here[..., None], rows.log_probs[:, None], past.log_probs),
         log_prob=at(rows.log_prob, past.log_prob),
         answer_log_prob=at(rows.answer_log_prob, past.answer_log_prob),
         quality=at(rows.quality, past.quality),

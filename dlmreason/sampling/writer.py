@@ -61,7 +61,7 @@ class Plan(NamedTuple):
 class Rows(NamedTuple):
     """What the next token of each row depends on, and what was gathered so far. A padding row is one that is done."""
 
-    logits: Tensor  # [W, V] float64, of the next token
+    log_probs: Tensor  # [W, V] float64, the network's own, of the next token
     ids: Tensor  # [W] int64, keys of the noise
     greedy: Tensor  # [W] bool
     at: Tensor  # [W] int64, position of the next token
@@ -83,6 +83,7 @@ class Writer:
         self.device: torch.device = self.cache.layers[0].device
         features = torch.as_tensor(plan.answer_features, dtype=torch.int64, device=self.device)
         self.answer_features = features.view(plan.answer_length, -1)
+        self.places = torch.arange(plan.limit, device=self.device)
         nothing = torch.zeros(width, dtype=torch.int64, device=self.device)
         rows = self._fresh(torch.zeros(width, network.shape.outputs, device=self.device), nothing, nothing, nothing > 0)
         self.rows = rows._replace(live=nothing > 0)
@@ -90,7 +91,7 @@ class Writer:
     def _fresh(self, logits: Tensor, ids: Tensor, at: Tensor, greedy: Tensor) -> Rows:
         zero = torch.zeros_like(at)
         return Rows(
-            logits=logits.double(),
+            log_probs=functional.log_softmax(logits.double(), -1),
             ids=ids,
             greedy=greedy,
             at=at,
@@ -126,15 +127,15 @@ class Writer:
         """
         written = self.rows.written.tolist()
         count = min(CHUNK, max(self.plan.limit - written[seat] for seat in seats))
-        tally = torch.zeros(3, dtype=torch.int64, device=self.device)
+        tally = torch.zeros(3, self.width, dtype=torch.int64, device=self.device)
         for _ in range(count):
             tally += self.write(self._draw())
         ended = self._ended(seats)
         return self.batch(tally, count, len(ended)), ended
 
     def batch(self, tally: Tensor, count: int, finished: int) -> Batch:
-        """What `count` calls were whose `write` summed up to `tally`; waits for the device."""
-        queries, attended, everything = tally.tolist()
+        """What `count` calls were whose `write` summed up to `tally` [3, W]; waits for the device."""
+        queries, attended, everything = tally.sum(1).tolist()
         charged = Work(queries, attended, queries)
         sent = Work(count * self.width, everything, count * self.width)
         return Batch(charged, sent.minus(charged), count, finished)
@@ -142,42 +143,57 @@ class Writer:
     def write(self, token: Tensor) -> Tensor:
         """The token [W] int64 into each row that is not done; one call of the network.
 
-        Returns int64 [3]: tokens charged, keys charged, keys in all.
+        Returns int64 [3, W]: tokens charged, keys charged, keys in all.
         """
         rows, plan = self.rows, self.plan
-        said = self.log_probs().gather(-1, token[:, None])[:, 0]
-
-        place = rows.written - rows.answer_at  # which symbol of the answer; negative in a thought
-        in_answer = rows.live & (place >= 0)
-        in_thought = rows.live & (place < 0)
-        here = torch.arange(plan.limit, device=self.device) == rows.written[:, None]
+        said = torch.where(rows.live, rows.log_probs.gather(-1, token[:, None])[:, 0], 0.0)
+        log_prob = rows.log_prob + said
         written = rows.written + rows.live
-        ending = (rows.live if plan.ends else in_thought) & (token == plan.eos_id)
-        over = (place == plan.answer_length - 1) | (written == plan.limit) | ending
+        # A plan without a thought needs fewer calls, and at one row a token is as dear as its calls are many.
+        if plan.thought:
+            place = rows.written - rows.answer_at  # which symbol of the answer; negative in a thought
+            in_answer, in_thought = rows.live & (place >= 0), rows.live & (place < 0)
+            over = (place == plan.answer_length - 1) | (written == plan.limit)
+            if plan.eos_id >= 0:
+                over = over | ((rows.live if plan.ends else in_thought) & (token == plan.eos_id))
+            answer_at = torch.where(in_thought & (token == plan.marker_id), written, rows.answer_at)
+            answer_log_prob = rows.answer_log_prob + torch.where(in_answer, said, 0.0)
+        else:
+            place, in_answer, answer_at, answer_log_prob = rows.written, rows.live, rows.answer_at, log_prob
+            over = written == plan.answer_length
+            if plan.ends:
+                over = over | (token == plan.eos_id)
         live = rows.live & ~over
 
-        features = torch.where(in_answer[:, None], self.answer_features[place.clamp(0, plan.answer_length - 1)], 0)
-        output = self.network(token[:, None], features[:, None], cache=self.cache, at=rows.at)
+        output = self.network(token[:, None], self._features(in_answer, place), cache=self.cache, at=rows.at)
         quality = rows.quality
         if output.quality is not None:
             quality = quality + torch.where(in_answer, functional.logsigmoid(output.quality[:, 0].double()), 0.0)
-        charged = self.charged(rows.live, live)
+        charged = self.charged(rows.live, live).long()
         keys = rows.at + 1
+        here = (self.places == rows.written[:, None]) & rows.live[:, None]
 
         self.rows = Rows(
-            logits=output.logits[:, 0].double(),
+            log_probs=functional.log_softmax(output.logits[:, 0].double(), -1),
             ids=rows.ids,
             greedy=rows.greedy,
             at=rows.at + live,
             written=written,
-            answer_at=torch.where(in_thought & (token == plan.marker_id), written, rows.answer_at),
-            tokens=torch.where(here & rows.live[:, None], token[:, None], rows.tokens),
-            log_prob=rows.log_prob + torch.where(rows.live, said, 0.0),
-            answer_log_prob=rows.answer_log_prob + torch.where(in_answer, said, 0.0),
+            answer_at=answer_at,
+            tokens=torch.where(here, token[:, None], rows.tokens),
+            log_prob=log_prob,
+            answer_log_prob=answer_log_prob,
             quality=quality,
             live=live,
         )
-        return torch.stack((charged.sum(), (keys * charged).sum(), keys.sum()))
+        return torch.stack((charged, keys * charged, keys))
+
+    def _features(self, in_answer: Tensor, place: Tensor) -> Tensor:
+        """[W, 1, F] int64, of the tokens that are written now."""
+        if not self.answer_features.shape[1]:
+            return self.answer_features.new_zeros(self.width, 1, 0)
+        own = self.answer_features[place.clamp(0, self.plan.answer_length - 1)]
+        return torch.where(in_answer[:, None], own, 0)[:, None]
 
     def charged(self, before: Tensor, after: Tensor) -> Tensor:
         """[W] bool: rows whose token had to be read, of those live `before` and `after` it was written.
@@ -186,12 +202,8 @@ class Writer:
         """
         return before if self.network.shape.quality else after
 
-    def log_probs(self) -> Tensor:
-        """[W, V] float64: the network's own, of each row's next token."""
-        return functional.log_softmax(self.rows.logits, -1)
-
     def _draw(self) -> Tensor:
-        token = self._proposed(self.log_probs())
+        token = self._proposed(self.rows.log_probs)
         plan, rows = self.plan, self.rows
         if plan.forcing is None:
             return token
@@ -215,7 +227,7 @@ class Writer:
         if not seats:
             return {}
         index = torch.tensor(list(seats), device=self.device)
-        fields = {name: value[index].tolist() for name, value in self.rows._asdict().items() if name != "logits"}
+        fields = {name: value[index].tolist() for name, value in self.rows._asdict().items() if name != "log_probs"}
         chains = {}
         for row, (seat, whose) in enumerate(seats.items()):
             written, answer_at = fields["written"][row], fields["answer_at"][row]
