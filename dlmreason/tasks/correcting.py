@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlmreason.tasks.example import Example, Sheet, Verdict, example_seed, random_words
-from dlmreason.tasks.steps import WrittenStep, Steps, read_steps
+from dlmreason.tasks.steps import Steps, WrittenStep, read_steps
 from dlmreason.tasks.task import Task
 from dlmreason.tasks.vocabulary import WAIT, Vocabulary
 

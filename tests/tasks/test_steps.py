@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlmreason.tasks.steps import WrittenStep, Steps, count_waits, ended, read_steps
+from dlmreason.tasks.steps import Steps, WrittenStep, count_waits, ended, read_steps
 from tests.tasks.thinking import TASKS
 
 PAIRS = Steps(r"[a-i][1-9] [1-9]", (("1", "2", "3", "4"),))
