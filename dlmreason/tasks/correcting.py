@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dlmreason.tasks.example import Example, Sheet, Verdict, example_seed, random_words
-from dlmreason.tasks.steps import Judged, Steps, read_steps
+from dlmreason.tasks.steps import Steps, WrittenStep, read_steps
 from dlmreason.tasks.task import Task
 from dlmreason.tasks.vocabulary import WAIT, Vocabulary
 
@@ -161,7 +161,7 @@ class Correcting:
         order = sorted(range(len(parts)), key=ranks.__getitem__)
         return self._with_plants(example, parts, order, draws, count)
 
-    def read(self, example: Example, written: str) -> list[Judged]:
+    def read(self, example: Example, written: str) -> list[WrittenStep]:
         """What became of the steps of a thought written for this item; its own right steps are compared with."""
         return read_steps(written, self.plain(example).thought, self.steps)
 

@@ -77,7 +77,7 @@ def ended(
     return Steps(one, kinds, joint, longest=longest)
 
 
-class Judged(NamedTuple):
+class WrittenStep(NamedTuple):
     """One step that was written, beside the right one of its place."""
 
     text: str
@@ -87,7 +87,7 @@ class Judged(NamedTuple):
     repaired: bool  # wrong, taken back, and the step that stands in its place in the end is right
 
 
-def read_steps(written: str, right: str, steps: Steps) -> list[Judged]:
+def read_steps(written: str, right: str, steps: Steps) -> list[WrittenStep]:
     """What became of each step of a written thought, by comparison with the right thought of the item.
 
     The k-th step that is not taken back stands for the k-th right one; a step too many is wrong. A sign without a step
@@ -107,7 +107,7 @@ def read_steps(written: str, right: str, steps: Steps) -> list[Judged]:
             found.append((piece, place, good, taken_back))
             standing += [] if taken_back else [good]
     return [
-        Judged(piece, place, good, back, not good and back and place < len(standing) and standing[place])
+        WrittenStep(piece, place, good, back, not good and back and place < len(standing) and standing[place])
         for piece, place, good, back in found
     ]
 

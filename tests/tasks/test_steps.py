@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlmreason.tasks.steps import Judged, Steps, count_waits, ended, read_steps
+from dlmreason.tasks.steps import Steps, WrittenStep, count_waits, ended, read_steps
 from tests.tasks.thinking import TASKS
 
 PAIRS = Steps(r"[a-i][1-9] [1-9]", (("1", "2", "3", "4"),))
@@ -91,6 +91,6 @@ def test_a_written_thought_is_read(written, read):
 def test_a_sign_without_spaces_is_read():
     steps = ended(("|",), spaced=False)
     assert read_steps("8+2=11|<wait>8+2=10|10,3|", "8+2=10|10,3|10-3=7", steps)[:2] == [
-        Judged("8+2=11|", 0, right=False, taken_back=True, repaired=True),
-        Judged("8+2=10|", 0, right=True, taken_back=False, repaired=False),
+        WrittenStep("8+2=11|", 0, right=False, taken_back=True, repaired=True),
+        WrittenStep("8+2=10|", 0, right=True, taken_back=False, repaired=False),
     ]
