@@ -34,24 +34,38 @@ class Sizes(Protocol):
     def prompt(self) -> int: ...
 
 
+class Layer(NamedTuple):
+    """What one layer keeps. Keys and values lie apart, so that each is one batch of matrices."""
+
+    keys: Tensor  # [B, H, S, D]
+    values: Tensor  # [B, H, S, D]
+
+
 class Cache(NamedTuple):
     """Keys and values of what each row has read. Static: every row has its place for every position from the start.
 
     Rows come first, so `take`, `put` and `choose` of `canvas` work on it. Forward writes into it.
     """
 
-    layers: tuple[Tensor, ...]  # each [B, 2 * H, S, D]: the keys of all heads, then their values
+    layers: tuple[Layer, ...]
 
     @classmethod
     def empty(cls, shape: Sizes, rows: int, dtype: torch.dtype, device: torch.device, length: int = 0) -> "Cache":
         """Zeros for `rows` rows of `length` positions; 0: as many as the network remembers, which of a sheet with a
         prompt apart is the prompt."""
-        size = (rows, 2 * shape.num_heads, length or shape.prompt or shape.length, shape.head_dim)
-        return cls(tuple(torch.zeros(size, dtype=dtype, device=device) for _ in range(shape.num_layers)))
+        size = (rows, shape.num_heads, length or shape.prompt or shape.length, shape.head_dim)
+        keys, values = (
+            [torch.zeros(size, dtype=dtype, device=device) for _ in range(shape.num_layers)] for _ in Layer._fields
+        )
+        return cls(tuple(map(Layer, keys, values)))
 
     @property
     def length(self) -> int:
-        return self.layers[0].shape[2]
+        return self.layers[0].keys.shape[2]
+
+    @property
+    def device(self) -> torch.device:
+        return self.layers[0].keys.device
 
     def take(self, index: Tensor) -> "Cache":
         """Copies of the rows `index` [N] int64, with repeats: one read prompt becomes the start of its chains."""
@@ -63,11 +77,12 @@ class Cache(NamedTuple):
         What stood behind the prompt stays; it is hidden until it is overwritten.
         """
         for layer, prompt in zip(self.layers, prompts.layers, strict=True):
-            layer[:, :, : prompt.shape[2]].index_copy_(0, rows, prompt)
+            for own, read in zip(layer, prompt, strict=True):
+                own[:, :, : read.shape[2]].index_copy_(0, rows, read)
 
     def slots(self, positions: Tensor) -> Tensor:
-        """[B * L * 2H] int64: where keys and values of `positions` [B, L] go in a layer seen as [B * 2H * S, D]."""
-        rows, heads = self.layers[0].shape[:2]
+        """[B * L * H] int64: where keys of `positions` [B, L] go, and values, seen as [B * H * S, D]."""
+        rows, heads = self.layers[0].keys.shape[:2]
         return (_starts(rows, heads, self.length, positions.device) + positions[:, :, None]).flatten()
 
     def mask(self, positions: Tensor, block: int, dtype: torch.dtype) -> Tensor:

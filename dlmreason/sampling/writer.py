@@ -80,7 +80,7 @@ class Writer:
     def __init__(self, network: Reader, plan: Plan, width: int) -> None:
         self.network, self.plan, self.width = network, plan, width
         self.cache = network.cache(width)
-        self.device: torch.device = self.cache.layers[0].device
+        self.device: torch.device = self.cache.device
         features = torch.as_tensor(plan.answer_features, dtype=torch.int64, device=self.device)
         self.answer_features = features.view(plan.answer_length, -1)
         self.places = torch.arange(plan.limit, device=self.device)
