@@ -174,5 +174,5 @@ def test_chains_may_spend_what_the_prompt_costs_too(thought: bool) -> None:
         [(rung, *rest) for rung, *rest in group] for group in later
     ]
     assert any(later)
-    prompt, generated = len(plain._prompt(examples[0]).tokens), task.answer_length + 1
+    prompt, generated = len(plain._question(examples[0]).prompt.tokens), task.answer_length + 1
     assert cheapest_rung(before, prompt, generated) == max(cheapest_rung(plain, prompt, generated) - 3, 1)
