@@ -33,6 +33,7 @@ def describe(folder: Path, settings: Mapping[str, Any], *, first: bool = False) 
         "primary": settings.get("primary"),
         "family": settings.get("family"),
         "tolerance": settings.get("tolerance"),
+        "bounds": [name for name, arm in settings.get("arms", {}).items() if arm.get("oracle")],
         "seed": settings["seed"],
         "task": settings["task"],
         "test_reads": reads_of_test(folder),

@@ -246,7 +246,7 @@ RULES: dict[str, Rule] = {
     "*network.positions": Choice("learned", "rotary"),
     "*policy.temperature": Real(0),
     "arms.*.temperature": Real(above=0),
-    "arms.*.passes": Integer(1, 2**40),
+    "arms.*.passes": Maybe(Integer(1, 2**40)),
     "tuning.trials": Integer(8, 2**20),
     "tuned": Maybe(Text()),
     "logger.mode": Choice("offline", "online", "disabled"),

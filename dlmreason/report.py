@@ -41,6 +41,7 @@ def report(folder: Path, show: bool = True) -> dict[str, Any]:
             learning=_learning(folder),
             family=run.get("family"),
             tolerance=run.get("tolerance"),
+            bounds=run.get("bounds") or (),
         )
     disk.write(folder / "summary.json", json.dumps(found, indent=1, sort_keys=True) + "\n")
     disk.write(folder / "table.md", tables.markdown(found))

@@ -104,7 +104,7 @@ def build_arm(option: str) -> None:
     arm = settings["arms"]["extra"]
     own = {"rules", "decoding" if "decoding" in arm else "temperature"}
     extra = {"policy"} if arm["kind"] == "diffusion" else own
-    assert arm.keys() - {"oracle"} == {"kind", "model"} | extra
+    assert arm.keys() - {"oracle"} == {"kind", "model", "passes"} | extra
     build_arms(settings)
 
 

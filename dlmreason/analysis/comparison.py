@@ -5,7 +5,7 @@ often we looked. It refuses records that cannot belong to one comparison. It kno
 (`summary.py` does).
 
 An arm named `x.last` is the companion of arm `x`: what x's last canvas would have answered where x keeps its best one.
-It has a curve and never competes.
+It has a curve and never competes. Nor does an upper bound: an arm that asked the judge or was told the answer.
 """
 
 import math
@@ -40,6 +40,7 @@ class Table:
     task: str
     split: str
     cells: dict[At, Cell]
+    bounds: frozenset[str] = frozenset()  # arms that were told what no model knows
 
     @property
     def arms(self) -> list[str]:
@@ -47,8 +48,14 @@ class Table:
         return list(dict.fromkeys(at.arm for at in self.cells))
 
     @property
-    def competitors(self) -> list[str]:
+    def answering(self) -> list[str]:
+        """Without companions."""
         return [arm for arm in self.arms if not is_companion(arm, self.arms)]
+
+    @property
+    def competitors(self) -> list[str]:
+        """Without companions and upper bounds."""
+        return [arm for arm in self.answering if arm not in self.bounds]
 
     def rungs(self, *arms: str) -> list[int]:
         """Budgets that all `arms` have, ascending."""
@@ -60,8 +67,8 @@ def is_companion(arm: str, arms: Sequence[str]) -> bool:
     return arm.endswith(COMPANION) and arm.removesuffix(COMPANION) in arms
 
 
-def table(records: Iterable[Record]) -> Table:
-    """The records sorted into cells.
+def table(records: Iterable[Record], bounds: Iterable[str] = ()) -> Table:
+    """The records sorted into cells. bounds: arms that are upper bounds, whatever the rule of their answers.
 
     Raises: RecordsError for records of several tasks or splits, and for two that answer the same question differently:
     the same (arm, rung, example, seed) under another run key, or with other content.
@@ -87,7 +94,8 @@ def table(records: Iterable[Record]) -> Table:
                 f"run {record.run_key} answered {record.point} twice and differently; "
                 "records must be deterministic: this is a bug of the arm, or the file was edited"
             )
-    return Table(*kinds[0], cells)
+    told = tuple(f"{name}." for name in bounds)
+    return Table(*kinds[0], cells, frozenset(at.arm for at in cells if f"{at.arm}.".startswith(told)))
 
 
 def point(at: At, cell: Cell) -> dict[str, Any]:

@@ -47,6 +47,7 @@ def summary(
     learning: Mapping[str, Mapping[str, float]] | None = None,
     family: Sequence[Sequence[str]] | None = None,
     tolerance: float | None = None,
+    bounds: Iterable[str] = (),
 ) -> dict[str, Any]:
     """Plain data for `summary.json`; the keys of `arms` and `points` are read by other programs.
 
@@ -54,11 +55,11 @@ def summary(
     equal budgets.  learning: arm -> {"half": accuracy, "full": accuracy} at half and at full training.
     family: the comparisons that were declared, `[first, second]` each, as in `family.declared`; all others are then
     exploratory.  tolerance: the share by which the FLOPs of compared points may differ; without a family those are all
-    arms at each budget.
+    arms at each budget.  bounds: arms that asked the judge or were told the answer; they compete with nobody.
 
     Raises: RecordsError for records that cannot be compared (see `comparison.table`), or lack what was declared.
     """
-    found = table(records)
+    found = table(records, bounds)
     pairs = declared(found, family or ())
     judged = corrected(found, pairs)
     crossings = _crossings(found, pairs)
@@ -69,6 +70,7 @@ def summary(
     sentences = [
         *_family_sentences(judged, crossings),
         *_headline(found, won),
+        *_bound_sentences(found),
         *_winner_sentences(won),
         *_removed_sentences(removed),
         *_control_sentences(found, mind, controls, comparisons),
@@ -92,7 +94,7 @@ def summary(
         "comparisons": comparisons,
         "falls": [_plain_fall(fall) for fall in fallen],
         "difficulty": [row._asdict() for row in by_difficulty(found)],
-        "revisions": {arm: rows for arm in found.competitors if (rows := revisions(found, arm))},
+        "revisions": {arm: rows for arm in found.answering if (rows := revisions(found, arm))},
         "learning": {arm: dict(shares) for arm, shares in (learning or {}).items()},
         "still_learning": still_learning(learning or {}),
         "no_common_axis": None if tolerance is None else unmatched(found, pairs or _at_equal_budgets(found), tolerance),
@@ -115,6 +117,7 @@ def _arm(found: Table, arm: str, fallen: Sequence[Fall]) -> dict[str, Any]:
         "best_rung": best_rung(found, arm),
         "falls": sum(fall.arm == arm for fall in fallen),
         "companion_of": arm.removesuffix(COMPANION) if is_companion(arm, found.arms) else None,
+        "bound": arm in found.bounds,
     }
 
 
@@ -157,6 +160,14 @@ def _headline(found: Table, won: Sequence[Winner]) -> list[str]:
         f"of {here['puzzles']:,} puzzles for {words.flops(here['flops'])} each"
     )
     return [text + (f"; {words.listed(top.tied)} cannot be told from it." if top.tied else ".")]
+
+
+def _bound_sentences(found: Table) -> list[str]:
+    told = [arm for arm in found.answering if arm in found.bounds]
+    if not told:
+        return []
+    each = "is an upper bound and no result: it was" if len(told) == 1 else "are upper bounds and no results: they were"
+    return [f"{words.listed(told)} {each} told what is right."]
 
 
 def _winner_sentences(won: Sequence[Winner]) -> list[str]:

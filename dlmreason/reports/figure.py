@@ -36,6 +36,11 @@ def places(summary: Summary) -> dict[str, int]:
     return {arm: number[content["companion_of"] or arm] for arm, content in summary["arms"].items()}
 
 
+def shown(arm: str, content: Mapping[str, Any]) -> str:
+    """An arm as a curve is named."""
+    return f"{arm} (upper bound)" if content["bound"] else arm
+
+
 def svg(summary: Summary, path: Path | str) -> Path:
     """Writes the figure: log FLOPs by accuracy, Wilson bands, every curve named at its right end; below it, which
     models were still learning.
@@ -73,7 +78,7 @@ def svg(summary: Summary, path: Path | str) -> Path:
             colour, mark, last = (
                 COLOURS[number[arm] % len(COLOURS)],
                 MARKS[number[arm] % len(MARKS)],
-                content["companion_of"] is not None,
+                content["companion_of"] is not None or content["bound"],
             )
             points = sorted(points, key=lambda point: (point["flops"], point["rung"]))
             flops = [point["flops"] for point in points]
@@ -86,7 +91,7 @@ def svg(summary: Summary, path: Path | str) -> Path:
                     flops, [p["low"] for p in points], [p["high"] for p in points], color=colour, alpha=0.12, lw=0
                 )
             if arm in labelled:
-                ends.append((points[-1]["accuracy"], flops[-1], arm, colour))
+                ends.append((points[-1]["accuracy"], flops[-1], shown(arm, content), colour))
         axes.set_xscale("log")
         axes.set_ylim(-0.02, 1.02)
         axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
@@ -147,7 +152,7 @@ def plotly(summary: Summary) -> Any:
     figure = graph.Figure()
     for arm, content in summary["arms"].items():
         points = [point for point in content["points"] if point["flops"] > 0]
-        last = content["companion_of"] is not None
+        last = content["companion_of"] is not None or content["bound"]
         figure.add_trace(
             graph.Scatter(
                 x=[point["flops"] for point in points],
@@ -159,7 +164,7 @@ def plotly(summary: Summary) -> Any:
                     "visible": not last,
                     "thickness": 1,
                 },
-                name=_escaped(arm),
+                name=_escaped(shown(arm, content)),
                 mode="lines" if last else "lines+markers",
                 line={"color": COLOURS[number[arm] % len(COLOURS)], "dash": "dash" if last else "solid"},
                 customdata=[[point["rung"], point["n"], point["nfe"]] for point in points],

@@ -22,7 +22,7 @@ from dlmreason.analysis import revisions, words
 from dlmreason.analysis.records import Record, RecordsError, Timing, Trace, read
 from dlmreason.analysis.summary import summary as summarise
 from dlmreason.reports import sections
-from dlmreason.reports.figure import places
+from dlmreason.reports.figure import places, shown
 from dlmreason.reports.redaction import redact, redact_text
 
 SCRIPTS = ("chart.js", "player.js", "page.js")
@@ -207,9 +207,9 @@ def _data(found: Found) -> dict[str, Any]:
     return {
         "arms": [
             {
-                "name": arm,
+                "name": shown(arm, content),
                 "colour": number[arm],
-                "companion": content["companion_of"] is not None,
+                "companion": content["companion_of"] is not None or content["bound"],
                 "points": content["points"],
             }
             for arm, content in (summary["arms"] if summary else {}).items()

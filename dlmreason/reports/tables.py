@@ -63,12 +63,13 @@ def verdict(summary: Summary) -> str:
 def markdown(summary: Summary) -> str:
     """For `table.md`: budgets by arms, the longer side going down; changes of mind; then the verdict."""
     arms, budgets = list(summary["arms"]), rungs(summary)
+    names = [f"{_cell(arm)} (upper bound)" if summary["arms"][arm]["bound"] else _cell(arm) for arm in arms]
     cells = [[accuracy(at(summary, arm, rung)) for rung in budgets] for arm in arms]
     if len(arms) > len(budgets):
         head = ["arm, passes", *(f"{rung:,}" for rung in budgets)]
-        rows = [[_cell(arm), *row] for arm, row in zip(arms, cells, strict=True)]
+        rows = [[name, *row] for name, row in zip(names, cells, strict=True)]
     else:
-        head = ["passes", *map(_cell, arms)]
+        head = ["passes", *names]
         rows = [[f"{rung:,}", *column] for rung, column in zip(budgets, zip(*cells, strict=True), strict=True)]
     about = (
         f"Right answers in per cent with 95 % Wilson intervals; {summary['task']}, {summary['split']}, "

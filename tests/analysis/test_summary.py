@@ -136,3 +136,20 @@ def test_harm_is_said(make):
 def test_uncomparable_records_are_refused(make):
     with pytest.raises(RecordsError):
         summary([make(), make(run_key="z")])
+
+
+def test_an_upper_bound_has_its_curve_and_competes_with_nobody(make):
+    """Told what is right, it would win and be a rival at every budget. `told.vote` is of the arm `told` too."""
+    records = run(make)
+    told = [
+        make(f"told{rule}", rung, n, flops=10 * rung) for rule in ("", ".vote") for rung in (1, 16) for n in range(100)
+    ]
+    told.append(make("toldest", 1, 0, flops=10))
+    plain, bound = summary([*records, *told]), summary([*records, *told], bounds=["told"])
+    assert any(won["arm"] == "told" for won in plain["winners"])
+    assert {arm for arm, content in bound["arms"].items() if content["bound"]} == {"told", "told.vote"}
+    assert bound["arms"]["told"]["points"] == plain["arms"]["told"]["points"]
+    assert not any("told" in (won["arm"], *won["tied"], *won["worse"]) for won in bound["winners"])
+    assert not any("told" in (pair["first"]["arm"], pair["second"]["arm"]) for pair in bound["comparisons"])
+    assert "told and told.vote are upper bounds and no results: they were told what is right." in bound["sentences"]
+    assert "is an upper bound and no result" in " ".join(summary([*records, *told[:200]], bounds=["told"])["sentences"])

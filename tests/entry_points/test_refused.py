@@ -32,10 +32,10 @@ GOOD = "1.34341.2.4343.1,1234341221434321\n", "12.434122143432.,1234341221434321
         ("experiment", (*TINY, "budget.rungs=[16,32]"), ["budget.rungs=[16, 32]", "budget.passes=8"]),
         (
             "experiment",
-            (*TINY, "+arms.answer.passes=3", "budget.rungs=[4,8]"),
+            (*TINY, "arms.answer.passes=3", "budget.rungs=[4,8]"),
             ["budget.rungs=[4, 8]", "arms.answer.passes=3"],
         ),
-        ("experiment", (*TINY, "+arms.answer.passes=0"), ["arms.answer.passes=0", "whole number from 1"]),
+        ("experiment", (*TINY, "arms.answer.passes=0"), ["arms.answer.passes=0", "whole number from 1"]),
         ("experiment", (*TINY, "network.width=17"), ["network: ", "width=17", "num_heads=2"]),
         ("experiment", (*TINY, "models.answer.match=oracle"), ["models.answer.match=oracle", "diffusion"]),
         ("experiment", (*TINY, "arms.answer.model=oracle"), ["arms.answer.model=oracle", "diffusion, answer, thought"]),

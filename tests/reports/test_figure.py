@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlmreason.reports import figure
+from dlmreason.reports import figure, tables
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +47,15 @@ def test_with_many_arms_it_grows_and_names_each_arm_and_no_companion(summary, tm
         return float(re.search(r'height="([\d.]+)pt"', text)[1])
 
     assert height(text) > 1.5 * height(figure.svg(summary, tmp_path / "few.svg").read_text())
+
+
+def test_an_upper_bound_is_called_one_wherever_it_is_drawn(summary, tmp_path):
+    other = json.loads(json.dumps(summary))
+    other["arms"]["restarts"]["bound"] = True
+    text = figure.svg(other, tmp_path / "f.svg").read_text()
+    assert "<!-- restarts (upper bound) -->" in text and "<!-- restarts -->" not in text
+    assert "restarts (upper bound)" in [trace.name for trace in figure.plotly(other).data]
+    assert "restarts (upper bound)" in tables.markdown(other)
 
 
 def test_a_companion_shares_its_arms_colour(summary):
