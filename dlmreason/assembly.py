@@ -8,14 +8,12 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
-from dlmreason import launch
+from dlmreason import launch, own_tasks
 from dlmreason.canvas import Policy
 from dlmreason.compute.flops import cached_pass_flops, prompt_flops, training_flops
 from dlmreason.compute.matching import Training, match_training
@@ -23,12 +21,10 @@ from dlmreason.diffusion.objectives import Objective, Staged, Taught, taught_by
 from dlmreason.evaluation.attempt import canvas_length, prompt_positions
 from dlmreason.evaluation.autoregressive import AutoregressiveArm
 from dlmreason.evaluation.diffusion import DiffusionArm
-from dlmreason.launch_rules import shown, walk
 from dlmreason.networks.checkpoint import WEIGHTS, load
 from dlmreason.networks.denoiser import Denoise
 from dlmreason.networks.transformer import Shape, Transformer
 from dlmreason.policies.facts import check_sound
-from dlmreason.reports.redaction import redact
 from dlmreason.tasks.example import FileError, PuzzleError
 from dlmreason.tasks.task import Task
 from dlmreason.training.settings import Settings as Trainer
@@ -49,6 +45,7 @@ class Model:
     length: int  # positions of its training sheets
     trainer: Trainer
     key: str  # equal for equal trainings
+    own_task: Task | None = None  # with thoughts of its own; None: the experiment's
 
     @property
     def taught(self) -> Taught:
@@ -143,6 +140,8 @@ def _model(
     kind, thought = given["kind"], given["thought"]
     if kind not in KINDS:
         raise launch.BadInput(f"models.{name}.kind={kind}: must be one of {', '.join(KINDS)}")
+    own = own_tasks.task_of(settings, name)
+    task = own or task
     diffusion = kind == "diffusion"
     in_place = task.in_place and diffusion and not thought
     vocabulary = task.vocabulary(thought)
@@ -208,47 +207,12 @@ def _model(
             other = known[given["match"]].training
         flops = _training_flops(shape, objective, length, trainer, 1000)
         updates = match_training(by, other, Training(flops, 1000 * trainer.batch_size, 1000))
-    left_out = ("updates", "match", "match_by", "flops", *(() if cached else ("prompt_cache",)))
+    left_out = ("updates", "match", "match_by", "flops", "task", *(() if cached else ("prompt_cache",)))
     plain = {key: value for key, value in given.items() if key not in left_out}
     trained = {key: value for key, value in settings["trainer"].items() if key not in _INDIFFERENT}
     key = digest(plain, settings["network"], trained, updates, settings["seed"], settings["threads"], _data(task))
-    return Model(name, kind, thought, shape, objective, updates, length, trainer, key)
+    return Model(name, kind, thought, shape, objective, updates, length, trainer, key, own)
 
-
-def changed(folder: Path, settings: Mapping[str, Any]) -> str:
-    """What differs between the settings that an output folder was made with and these, in words, for a refusal."""
-    try:
-        before = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError):
-        before = None
-    if not isinstance(before, dict):
-        return "its config.yaml cannot be read"
-    old, new = (dict(walk(each)) for each in (before, redact(dict(settings))))
-    keys = [key for key in old | new if not any(fnmatchcase(key, pattern) for pattern in _SAYS_NOTHING)]
-    pairs = [(key, shown(old.get(key)), shown(new.get(key))) for key in keys if not isinstance((old | new)[key], dict)]
-    words = [f"{key}={was} there and {now} here" for key, was, now in pairs if was != now]
-    return ", ".join(words) or "its settings are the same, so its data or weights are not"
-
-
-_SAYS_NOTHING = (
-    "name",
-    "output",
-    "title",
-    "primary",
-    "family",
-    "tolerance",
-    "logger.*",
-    "budget.passes",
-    "budget.rungs",
-    "budget.examples",
-    "budget.traces",
-    "arms.*.passes",
-    "budget.time",
-    "budget.mismatch",
-    "tuning.*",
-    "tuned",
-)
-"""Settings that may change between two runs into one folder."""
 
 _INDIFFERENT = ("checkpoint_every", "keep", "log_every", "snapshots")
 
@@ -337,6 +301,7 @@ class Trained:
     weights: str  # SHA-256
     learning: Mapping[str, float]  # validation accuracy at "half" and "full" training, as far as it was measured
     taught: Taught
+    own_task: Task | None = None  # as of its `Model`
 
 
 def loaded(folder: Path) -> tuple[Trained, dict[str, Any]]:
@@ -360,20 +325,21 @@ def arm_of(
     policy: Policy | None,
     device: torch.device,
 ) -> DiffusionArm | AutoregressiveArm:
-    """The arm `name` over its trained network."""
+    """The arm `name` over its trained network. task: the experiment's; a model's own stands in its place."""
     arm, budget = settings["arms"][name], settings["budget"]
+    own = trained[arm["model"]].own_task or task
     network = trained[arm["model"]].network.to(device)
     if policy is not None:
         thought, oracle = trained[arm["model"]].thought, arm.get("oracle", False)
-        denoiser = Denoise(network, task.vocabulary(thought).mask_id, canvas_length(task, thought))
+        denoiser = Denoise(network, own.vocabulary(thought).mask_id, canvas_length(own, thought))
         width, chunk = budget["width"], budget["chunk"]
-        return DiffusionArm(name, task, network, denoiser, policy, width, chunk, device, thought, oracle)
+        return DiffusionArm(name, own, network, denoiser, policy, width, chunk, device, thought, oracle)
     decoding = launch.instantiate(arm.get("decoding"), f"arms.{name}.decoding", settings["trusted"])
     with launch.refused(f"arms.{name}", ValueError):
         unit, before = _unit(task, trained, network.shape)
         return AutoregressiveArm(
             name=name,
-            task=task,
+            task=own,
             network=network,
             thought=trained[arm["model"]].thought,
             flops_per_pass=unit,
@@ -390,8 +356,12 @@ def arm_of(
 def _unit(task: Task, trained: Mapping[str, Trained], otherwise: Shape) -> tuple[int, int]:
     """FLOPs of one pass of the first diffusion model, and of what it reads before; where there is none, of a pass that
     the network at hand would make."""
-    made = [(each.network.shape, each.thought) for each in trained.values() if each.kind == "diffusion"]
-    shape, thought = (made or [(otherwise, False)])[0]
+    made = [
+        (each.network.shape, each.thought, each.own_task or task)
+        for each in trained.values()
+        if each.kind == "diffusion"
+    ]
+    shape, thought, task = (made or [(otherwise, False, task)])[0]
     return cached_pass_flops(shape, canvas_length(task, thought)), prompt_flops(shape)
 
 
@@ -409,7 +379,7 @@ def run_key(
         {key: budget[key] for key in held},
         trained[arm["model"]].weights,
         unit,
-        _data(task),
+        _data(trained[arm["model"]].own_task or task),
         budget["split"],
         settings["threads"],
         device.type,

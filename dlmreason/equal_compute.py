@@ -14,6 +14,7 @@ from dlmreason.assembly import Model, ladder_of
 from dlmreason.compute.flops import cached_pass_flops, generation_flops, prompt_flops
 from dlmreason.compute.matching import TOLERANCE, Match, Setting, match_chains, match_ladder
 from dlmreason.evaluation.attempt import canvas_length
+from dlmreason.own_tasks import items_of
 
 
 class Bought(NamedTuple):
@@ -57,7 +58,8 @@ def bought(
         if model.kind != "autoregressive":
             continue
         unit, before = _unit(task, models, model)
-        lengths = [_lengths(task, model, example) for example in examples]
+        its = items_of(model.own_task, examples, budget["split"], model.name)
+        lengths = [_lengths(model.own_task or task, model, example) for example in its]
         priced = {generation_flops(model.shape, *each, 1): each for each in lengths}
         prompt, generated = priced[median_low([generation_flops(model.shape, *each, 1) for each in lengths])]
 
@@ -73,6 +75,7 @@ def _unit(task: Any, models: Mapping[str, Model], otherwise: Model) -> tuple[int
     """As `assembly.arm_of` has it."""
     first = next((model for model in models.values() if model.kind == "diffusion"), None)
     shape, thought = (first.shape, first.thought) if first else (otherwise.shape, False)
+    task = (first.own_task if first else None) or task
     return cached_pass_flops(shape, canvas_length(task, thought)), prompt_flops(shape)
 
 

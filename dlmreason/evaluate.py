@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dlmreason import disk, launch
-from dlmreason.folder import describe, keep_traces, note_read
+from dlmreason.folder import changed, describe, keep_traces, note_read
 from dlmreason.report import json_of, report
 
 
@@ -23,7 +23,7 @@ def answered(
     Raises: BadInput where the folder's records of this arm are of another run, or its policy breaks a rule.
     """
     from dlmreason.analysis.records import Record, Timing, Writer, read
-    from dlmreason.assembly import changed, ladder_of
+    from dlmreason.assembly import ladder_of
     from dlmreason.compute.measure import meters_of
     from dlmreason.evaluation.diffusion import DiffusionArm
     from dlmreason.evaluation.evaluate import Plan, belongs, evaluate, unaffordable, unfinished
@@ -162,7 +162,7 @@ def main(settings: launch.Settings) -> int:
         answered(name, arms[name], task, settings, key, folder, examples)
         timed(name, arms[name], settings, key, folder, examples)
         describe(folder, settings)
-        keep_traces(folder, settings, task, arms, examples)
+        keep_traces(folder, settings, arms, {name: examples})
         report(folder)
     launch.say(f"report: {folder / 'report.html'}")
     return 0

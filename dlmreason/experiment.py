@@ -13,6 +13,7 @@ from pathlib import Path
 from dlmreason import disk, launch
 from dlmreason.evaluate import answered, examples_of, timed
 from dlmreason.folder import describe, keep_traces, metrics_log
+from dlmreason.own_tasks import items_of
 from dlmreason.report import report
 from dlmreason.train import refuse_another, trained
 from dlmreason.tuning import tuned
@@ -35,6 +36,10 @@ def main(settings: launch.Settings) -> int:
     _check_family(settings, {name: assembly.ladder_of(settings, name) for name in settings["arms"]})
     device = assembly.device_of(settings)
     examples = examples_of(task, settings)
+    items = {
+        name: items_of(models[arm["model"]].own_task, examples, settings["budget"]["split"], arm["model"])
+        for name, arm in settings["arms"].items()
+    }
     affordable = equal_compute.bought(settings, task, models, examples)
     equal_compute.refuse_unmatched(affordable, settings["budget"].get("mismatch"))
     folder = Path(settings["output"])
@@ -63,10 +68,10 @@ def main(settings: launch.Settings) -> int:
             }
             for name, arm in arms.items():
                 key = assembly.run_key(name, settings, task, ready, device)
-                answered(name, arm, task, settings, key, folder, examples)
-                timed(name, arm, settings, key, folder, examples)
+                answered(name, arm, task, settings, key, folder, items[name])
+                timed(name, arm, settings, key, folder, items[name])
             describe(folder, settings)
-            keep_traces(folder, settings, task, arms, examples)
+            keep_traces(folder, settings, arms, items)
             found = report(folder)
             mirror.report(found, folder / "report.html")
             mirror.artifact(f"{settings['name']}-records", "records", [folder / "records.jsonl"])

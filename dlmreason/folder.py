@@ -7,10 +7,12 @@ knows none of them.
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from dlmreason import disk, launch
+from dlmreason.launch_rules import shown, walk
 from dlmreason.report import json_of
 
 
@@ -107,12 +109,52 @@ def _stays(old: Mapping[str, float], entry: Mapping[str, float]) -> bool:
     return old["update"] < entry["update"]
 
 
+def changed(folder: Path, settings: Mapping[str, Any]) -> str:
+    """What differs between the settings that an output folder was made with and these, in words, for a refusal."""
+    import yaml
+
+    from dlmreason.reports.redaction import redact
+
+    try:
+        before = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError):
+        before = None
+    if not isinstance(before, dict):
+        return "its config.yaml cannot be read"
+    old, new = (dict(walk(each)) for each in (before, redact(dict(settings))))
+    keys = [key for key in old | new if not any(fnmatchcase(key, pattern) for pattern in _SAYS_NOTHING)]
+    pairs = [(key, shown(old.get(key)), shown(new.get(key))) for key in keys if not isinstance((old | new)[key], dict)]
+    words = [f"{key}={was} there and {now} here" for key, was, now in pairs if was != now]
+    return ", ".join(words) or "its settings are the same, so its data or weights are not"
+
+
+_SAYS_NOTHING = (
+    "name",
+    "output",
+    "title",
+    "primary",
+    "family",
+    "tolerance",
+    "logger.*",
+    "budget.passes",
+    "budget.rungs",
+    "budget.examples",
+    "budget.traces",
+    "arms.*.passes",
+    "budget.time",
+    "budget.mismatch",
+    "tuning.*",
+    "tuned",
+)
+"""Settings that may change between two runs into one folder."""
+
+
 def keep_traces(
-    folder: Path, settings: Mapping[str, Any], task: Any, arms: Mapping[str, Any], examples: Sequence[Any]
+    folder: Path, settings: Mapping[str, Any], arms: Mapping[str, Any], examples: Mapping[str, Sequence[Any]]
 ) -> None:
     """Walks a few telling puzzles of the primary arm again, with every pass kept, into traces.jsonl.
 
-    The same noise gives the same passes, so what is played back is what was recorded.
+    examples: of each arm.  The same noise gives the same passes, so what is played back is what was recorded.
     """
     from dlmreason.analysis.records import Record, Trace, Writer, read
     from dlmreason.analysis.revisions import choose
@@ -125,7 +167,7 @@ def keep_traces(
     if name not in diffusion or settings["budget"]["traces"] == 0:
         return
     arm, seed = diffusion[name], settings["seed"]
-    by_id, passes = {example.id: example for example in examples}, ladder_of(settings, name)[-1]
+    by_id, passes = {example.id: example for example in examples[name]}, ladder_of(settings, name)[-1]
     known = [record for record in read(folder / "records.jsonl", Record).items if record.seed == seed]
     records = [record for record in known if record.example in by_id and record.rung <= passes]
     chosen = choose(records, name).choices[: settings["budget"]["traces"]]
@@ -136,6 +178,7 @@ def keep_traces(
         return
     launch.say(f"{name}: walking {len(wanted)} puzzles again for the trace player")
     stories = arm.traces([by_id[example] for example in wanted], passes, seed)
+    task: Any = arm.task
     vocabulary, layout = task.vocabulary(arm.thought), task.layout
     path.unlink(missing_ok=True)
     with Writer(path, launch.say) as writer:

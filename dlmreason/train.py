@@ -4,13 +4,14 @@ This file decides that a model is trained once: a checkpoint with the same key i
 it is trained belongs to `training`.
 """
 
+import dataclasses
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from dlmreason import launch
-from dlmreason.folder import describe, metrics_log
+from dlmreason.folder import changed, describe, metrics_log
 
 Log = Callable[[str, dict[str, float]], None]
 """Told (model, entry) whenever there is something to log."""
@@ -23,19 +24,25 @@ def trained(model: Any, task: Any, settings: Mapping[str, Any], folder: Path, lo
     """
     from dlmreason.assembly import loaded
     from dlmreason.networks.checkpoint import save
+    from dlmreason.own_tasks import settings_of
 
     refuse_another(model, settings, folder)
     place = folder / "models" / model.name
     if _whole(place, say=True):
         launch.say(f"{model.name}: trained before, {place}")
-        return loaded(place)[0]
+        return dataclasses.replace(loaded(place)[0], own_task=model.own_task)
+    task = model.own_task or task
     fitted = _fit(model, task, settings, folder, log)
     vocabulary = task.vocabulary(model.thought)
     save(
         place,
         fitted.network.cpu(),
         vocabulary={"symbols": list(vocabulary.symbols)},
-        task={"settings": settings["task"], "name": task.name, "provenance": dict(task.provenance)},
+        task={
+            "settings": settings_of(settings, model.name) or settings["task"],
+            "name": task.name,
+            "provenance": dict(task.provenance),
+        },
         extra={
             "key": model.key,
             "name": model.name,
@@ -49,7 +56,7 @@ def trained(model: Any, task: Any, settings: Mapping[str, Any], folder: Path, lo
             "learning": learning(fitted.history, model.updates),
         },
     )
-    return loaded(place)[0]
+    return dataclasses.replace(loaded(place)[0], own_task=model.own_task)
 
 
 def refuse_another(model: Any, settings: Mapping[str, Any], folder: Path) -> None:
@@ -57,8 +64,6 @@ def refuse_another(model: Any, settings: Mapping[str, Any], folder: Path) -> Non
 
     Raises: BadInput for one of another training, with what differs.
     """
-    from dlmreason.assembly import changed
-
     place = folder / "models" / model.name
     about = _whole(place)
     if about and about["extra"]["key"] != model.key:

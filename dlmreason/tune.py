@@ -14,6 +14,7 @@ from dlmreason import disk, launch, tuning
 from dlmreason.evaluate import examples_of
 from dlmreason.folder import describe, metrics_log
 from dlmreason.launch_rules import shown
+from dlmreason.own_tasks import items_of
 from dlmreason.train import refuse_another, trained
 
 SPLIT = "validation"
@@ -73,7 +74,9 @@ def main(settings: launch.Settings) -> int:
             ready_arm = assembly.arm_of(arm, each, task, ready, policies[arm, trial], device)
             label = f"{arm}, trial {trial + 1} of {trials}"
             with launch.refused(f"tuning.space.{arm}", *_bad_moves()):
-                numbers = tried(ready_arm, task, examples, rungs[arm], seed, label)
+                own = models[each["arms"][arm]["model"]]
+                its = items_of(own.own_task, examples, SPLIT, own.name)
+                numbers = tried(ready_arm, task, its, rungs[arm], seed, label)
             made[arm, trial] = _write(
                 folder, arm, trial, choices[arm][trial], task, rungs[arm], seed, numbers, keys[arm, trial]
             )
