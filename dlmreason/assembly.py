@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -334,16 +334,43 @@ def arm_of(
         denoiser = Denoise(network, own.vocabulary(thought).mask_id, canvas_length(own, thought))
         width, chunk = budget["width"], budget["chunk"]
         return DiffusionArm(name, own, network, denoiser, policy, width, chunk, device, thought, oracle)
+    unit, before = _unit(task, trained, network.shape)
+    return _autoregressive(name, settings, own, network, trained[arm["model"]].thought, unit, before)
+
+
+def check_arms(settings: Mapping[str, Any], task: Task, models: Mapping[str, Model]) -> None:
+    """Refuses what an autoregressive arm could not write, before its network is trained.  Raises: BadInput."""
+    for name, arm in settings["arms"].items():
+        model = models[arm["model"]]
+        if model.kind == "autoregressive":
+            _autoregressive(name, settings, model.own_task or task, _Sized(model.shape), model.thought, 1, 0)
+
+
+class _Sized(NamedTuple):
+    """What is known of a network before it is trained."""
+
+    shape: Shape
+
+
+def _autoregressive(
+    name: str,
+    settings: Mapping[str, Any],
+    task: Task,
+    network: Transformer | _Sized,
+    thought: bool,
+    flops_per_pass: int,
+    flops_before: int,
+) -> AutoregressiveArm:
+    arm, budget = settings["arms"][name], settings["budget"]
     decoding = launch.instantiate(arm.get("decoding"), f"arms.{name}.decoding", settings["trusted"])
     with launch.refused(f"arms.{name}", ValueError):
-        unit, before = _unit(task, trained, network.shape)
         return AutoregressiveArm(
             name=name,
-            task=own,
+            task=task,
             network=network,
-            thought=trained[arm["model"]].thought,
-            flops_per_pass=unit,
-            flops_before=before,
+            thought=thought,
+            flops_per_pass=flops_per_pass,
+            flops_before=flops_before,
             rules=arm["rules"],
             temperature=arm.get("temperature", 1.0),  # else the decoding has its own
             most=budget["ar_chains"],

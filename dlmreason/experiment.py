@@ -33,6 +33,7 @@ def main(settings: launch.Settings) -> int:
     task = assembly.task_of(settings)
     models = assembly.models_of(settings, task)
     policies = assembly.policies_of(settings)
+    assembly.check_arms(settings, task, models)
     _check_family(settings, {name: assembly.ladder_of(settings, name) for name in settings["arms"]})
     device = assembly.device_of(settings)
     examples = examples_of(task, settings)

@@ -42,6 +42,8 @@ def main(settings: launch.Settings) -> int:
         for trial, choice in enumerate(given)
     }
     policies = {way: assembly.policies_of(each)[way[0]] for way, each in ways.items()}
+    for each in ways.values():
+        assembly.check_arms(each, task, models)
     device = assembly.device_of(settings)
     examples = examples_of(task, settings)
     for bought in equal_compute.bought(settings, task, models, examples).values():

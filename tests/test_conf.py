@@ -119,7 +119,9 @@ def build_arms(settings: Settings) -> None:
     """All arms, over networks with the weights they are born with."""
     task, models, policies = assembly.task_of(settings), build_models(settings), assembly.policies_of(settings)
     trained = {
-        name: assembly.Trained(name, model.kind, model.thought, Transformer(model.shape), name, {}, model.taught)
+        name: assembly.Trained(
+            name, model.kind, model.thought, Transformer(model.shape), name, {}, model.taught, model.own_task
+        )
         for name, model in models.items()
     }
     device = assembly.device_of(settings)

@@ -36,6 +36,22 @@ GOOD = "1.34341.2.4343.1,1234341221434321\n", "12.434122143432.,1234341221434321
             ["budget.rungs=[4, 8]", "arms.answer.passes=3"],
         ),
         ("experiment", (*TINY, "arms.answer.passes=0"), ["arms.answer.passes=0", "whole number from 1"]),
+        (
+            "experiment",
+            (*TINY, "+arm@arms.forced=forced", "arms.forced.decoding.least=2"),
+            ["arms.forced", "least=2", "`wait`"],
+        ),
+        (
+            "experiment",
+            (
+                *TINY,
+                "+model@models.wait=wait",
+                "+arm@arms.forced=forced",
+                "arms.forced.model=wait",
+                "arms.forced.decoding.least=99",
+            ),
+            ["arms.forced", "least=99"],
+        ),
         ("experiment", (*TINY, "network.width=17"), ["network: ", "width=17", "num_heads=2"]),
         ("experiment", (*TINY, "models.answer.match=oracle"), ["models.answer.match=oracle", "diffusion"]),
         ("experiment", (*TINY, "arms.answer.model=oracle"), ["arms.answer.model=oracle", "diffusion, answer, thought"]),
