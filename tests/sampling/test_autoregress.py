@@ -75,6 +75,16 @@ def test_greedy_text_is_that_of_the_uncached_loop(positions: str, thought: bool)
     assert finished > 5, "a comparison of chains that never write an answer would say little"
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("positions", ["learned", "rotary"])
+def test_a_thousand_greedy_texts_are_those_of_the_uncached_loop(positions: str) -> None:
+    network, prompts = network_of(3, torch.float64, positions=positions), prompts_of(1000, tuple(range(3, 30)))
+    settings = {**THOUGHT, "chains": 1, "temperature": 0.0, "width": 64, "prefill_width": 16}
+    texts = [list(chain.tokens) for chain in generate(network, prompts, **settings)]
+    assert texts == [plain(network, prompt, True, lambda said, _: said.argmax())[0] for prompt in prompts]
+    assert len(set(map(tuple, texts))) > 100
+
+
 @pytest.mark.parametrize("thought", [True, False])
 def test_an_answer_that_ends_is_that_of_the_uncached_loop_that_stops_there(thought: bool) -> None:
     lengths = set()
