@@ -141,7 +141,14 @@ def main(settings: launch.Settings) -> int:
     diffusion = made.kind == "diffusion"
     name = settings["arm"] or (settings["policy"]["name"] if diffusion else made.name)
     arm = {"kind": made.kind, "model": made.name}
-    arm |= {"policy": settings["policy"]} if diffusion else {key: settings[key] for key in ("rules", "temperature")}
+    decoding = settings.get("decoding")
+    if diffusion and decoding:
+        raise launch.BadInput(
+            f"decoding: {made.name} is a diffusion model, which a policy lets write: leave decoding out, or give an "
+            "autoregressive checkpoint"
+        )
+    own = ("rules", "decoding" if decoding else "temperature")
+    arm |= {"policy": settings["policy"]} if diffusion else {key: settings[key] for key in own}
     settings = settings | {
         "task": asked if "_target_" in asked else about["task"]["settings"] | asked,
         "models": {made.name: {"kind": made.kind, "taught": made.taught._asdict()}},

@@ -89,6 +89,23 @@ def test_every_policy_answers_over_a_trained_network(
     assert all(record.events["written"] + record.events["doubted"] for record in last)
 
 
+def test_a_checkpoint_writes_under_another_decoding(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = ("budget=tiny", "budget.examples=3", "budget.passes=8", *MACHINE)
+    answers = {}
+    for decoding in ("beam", "power", "chains"):
+        argv = (f"checkpoint={finished / 'models' / 'answer'}", f"decoding={decoding}", "rules=[first,last]")
+        assert start("evaluate", *argv, *few, f"output={tmp_path / decoding}") == 0
+        found = read(tmp_path / decoding / "records.jsonl", Record).items
+        assert {record.arm for record in found} == {"answer.first", "answer.last"}
+        answers[decoding] = [(*record.point, record.nfe, record.flops) for record in found]
+    assert answers["beam"] != answers["chains"] != answers["power"]
+    argv = (f"checkpoint={finished / 'models' / 'diffusion'}", "decoding=beam", *few, f"output={tmp_path / 'refused'}")
+    assert start("evaluate", *argv) == 2
+    assert "a diffusion model, which a policy lets write" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("policy", TAUGHT)
 def test_a_policy_answers_over_a_network_that_was_taught_for_it_and_no_other(
     policy: str, sudoku: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
