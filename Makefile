@@ -70,7 +70,7 @@ report: .venv/.stamp  ## NAME=<name>: makes the table and page of outputs/<name>
 	@test -n '$(NAME)' || { echo 'say which: make report NAME=<name>, a folder of outputs/' >&2; exit 2; }
 	@$(RUN) -m dlmreason.report name=$(NAME) $(ARGS)
 
-compare: .venv/.stamp  ## RECORDS=<file> FIRST=<arm@budget> SECOND=<arm@budget>: the second against the first, paired: seconds
+compare: .venv/.stamp  ## RECORDS=<folder or file> FIRST=<arm@budget> SECOND=<arm@budget>: the second against the first, paired: seconds
 	@test -n '$(RECORDS)' -a -n '$(FIRST)' -a -n '$(SECOND)' || { echo 'say which: make compare RECORDS=experiments/remask_vs_no_remask FIRST=random@128 SECOND=learned@128' >&2; exit 2; }
 	@$(RUN) -m dlmreason.compare records='$(RECORDS)' first='$(FIRST)' second='$(SECOND)' $(ARGS)
 
