@@ -14,7 +14,8 @@ from dlmreason.analysis import words
 from dlmreason.analysis.comparison import LEVEL, At, Table, compare, point, table
 from dlmreason.analysis.crossing import DEPTH, FLOPS, Axis, crossing, said, seconds
 from dlmreason.analysis.family import place, within_reach
-from dlmreason.analysis.records import Record, RecordsError, Timing, read
+from dlmreason.analysis.pace import latency, throughput
+from dlmreason.analysis.records import Measurement, Record, RecordsError, Timing, read
 
 
 def lines(found: Table, first: At, second: At) -> Iterator[str]:
@@ -40,14 +41,18 @@ def lines(found: Table, first: At, second: At) -> Iterator[str]:
 
 
 def _axis(name: str, path: Path) -> Axis:
-    """The axis of a name; seconds are read from the timings beside the records."""
-    if name != "seconds":
-        return {"flops": FLOPS, "depth": DEPTH}[name]
-    beside = path.with_name(path.name.replace("records", "timings").removesuffix(".gz"))
+    """The axis of a name; what took how long is read from the files beside the records."""
+    if name in (known := {"flops": FLOPS, "depth": DEPTH}):
+        return known[name]
+    timed = name == "seconds"
+    beside = path.with_name(path.name.replace("records", "timings" if timed else "measurements").removesuffix(".gz"))
     try:
-        return seconds(read(beside, Timing).items)
+        if timed:
+            return seconds(read(beside, Timing).items)
+        return {"latency": latency, "throughput": throughput}[name](read(beside, Measurement).items)
     except OSError as error:
-        raise launch.BadInput(f"axis=seconds: {beside} cannot be read: {error.strerror}") from None
+        how = "" if timed else "; budget.time=true writes it"
+        raise launch.BadInput(f"axis={name}: {beside} cannot be read: {error.strerror}{how}") from None
 
 
 def records_in(path: Path) -> Path:

@@ -192,7 +192,7 @@ RULES: dict[str, Rule] = {
     "second": Text(),
     "family": Maybe(Several(Several(Text(), fewest=2))),
     "tolerance": Maybe(Real(0, below=1)),
-    "axis": Choice("flops", "depth", "seconds"),
+    "axis": Choice("flops", "depth", "seconds", "latency", "throughput"),
     "temperature": Real(above=0),
     "budget.passes": Integer(1, 2**40),
     "budget.rungs": Maybe(Several(Integer(1, 2**40), increasing=True)),

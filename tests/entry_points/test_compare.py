@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dlmreason.analysis.records import Record, Timing, Writer
+from dlmreason.analysis.records import Measurement, Record, Timing, Writer
 from tests.entry_points.tiny import ROOT, start
 
 
@@ -77,6 +77,25 @@ def test_seconds_come_from_the_timings_beside_the_records(folder: Path, capsys: 
     assert "from 0.1 s to 0.4 s (seconds an answer) the lead changes once: b at 0.2 s" in capsys.readouterr().out
 
 
+def test_latency_and_throughput_come_from_the_measurements_beside_the_records(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both arms made 4 and 16 calls of 0.1 s; alone or full is told by the axis."""
+    argv = (f"records={folder}", "first=a", "second=b")
+    assert start("compare", *argv, "axis=latency") == 2
+    assert "measurements.jsonl cannot be read" in (said := capsys.readouterr().err) and "budget.time=true" in said
+    with Writer(folder / "measurements.jsonl") as out:
+        out.append_many(
+            Measurement(arm, "pass", batch, 4, 0.4, 0.1, 0.1 / batch, None, None, {}, "cpu", 1, "k")
+            for arm in "ab"
+            for batch in (1, 10)
+        )
+    assert start("compare", *argv, "axis=latency") == 0
+    assert "from 0.4 s to 1.6 s (latency an answer) the lead changes once: b at 0.8 s" in capsys.readouterr().out
+    assert start("compare", *argv, "axis=throughput") == 0
+    assert "from 0.04 s to 0.16 s (throughput an answer)" in capsys.readouterr().out
+
+
 def test_arms_without_a_common_range_are_compared_at_their_budgets(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -94,7 +113,7 @@ def test_arms_without_a_common_range_are_compared_at_their_budgets(
         (("first=a", "second=c"), ["no budget in common", "a@<budget>"]),
         (("first=a",), ["second: needs a value"]),
         (("first=7", "second=b"), ["first=7", "must be a text"]),
-        (("first=a", "second=b", "axis=joules"), ["axis=joules", "flops, depth, seconds"]),
+        (("first=a", "second=b", "axis=joules"), ["axis=joules", "flops, depth, seconds, latency, throughput"]),
     ],
 )
 def test_what_is_not_there_is_refused(
