@@ -36,6 +36,14 @@ CONF = {
 }
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("gpu"):
+        import torch
+
+        if not torch.cuda.is_available():
+            pytest.skip("needs an accelerator, and torch sees none")
+
+
 @pytest.fixture
 def conf(tmp_path: Path) -> Path:
     """A folder of config files with primary config `go`."""

@@ -104,6 +104,10 @@ def changes(node: ast.AST, index: bool) -> Iterator[tuple[str, Change, Change]]:
             yield ("index" if index else "constant"), *swap(node, "value", value + 1)
 
 
+def _last_axis(node: ast.AST) -> bool:
+    return isinstance(node, ast.UnaryOp) and isinstance(node.operand, ast.Constant) and node.operand.value == 1
+
+
 def places(tree: ast.AST) -> Iterator[tuple[ast.AST, ast.AST, str, Change, Change]]:
     """(node, its parent, kind, do, undo) of every change to a module. Texts, annotations and what is raised are left
     alone: no law is about words."""
@@ -112,7 +116,9 @@ def places(tree: ast.AST) -> Iterator[tuple[ast.AST, ast.AST, str, Change, Chang
         if isinstance(node, ast.Raise | ast.JoinedStr | ast.Import | ast.ImportFrom | ast.Assert):
             return
         for kind, do, undo in changes(node, index):
-            yield node, parent, kind, do, undo
+            # A last axis named -1 is, of a tensor of two axes, also the axis +1; that it becomes -2 is the constant's.
+            if not (kind in ("sign", "index") and _last_axis(node) and isinstance(parent, ast.Call | ast.keyword)):
+                yield node, parent, kind, do, undo
         for name, value in ast.iter_fields(node):
             if name in ("annotation", "returns", "decorator_list", "bases"):
                 continue

@@ -85,8 +85,9 @@ class Writer:
         self.answer_features = features.view(plan.answer_length, -1)
         self.places = torch.arange(plan.limit, device=self.device)
         nothing = torch.zeros(width, dtype=torch.int64, device=self.device)
-        rows = self._fresh(torch.zeros(width, network.shape.outputs, device=self.device), nothing, nothing, nothing > 0)
-        self.rows = rows._replace(live=nothing > 0)
+        idle = torch.zeros_like(nothing, dtype=torch.bool)
+        rows = self._fresh(torch.zeros(width, network.shape.outputs, device=self.device), nothing, nothing, idle)
+        self.rows = rows._replace(live=idle)
 
     def _fresh(self, logits: Tensor, ids: Tensor, at: Tensor, greedy: Tensor) -> Rows:
         zero = torch.zeros_like(at)

@@ -258,3 +258,7 @@ def test_stages_of_different_blocks_are_refused() -> None:
     with pytest.raises(ValueError, match="its stages teach blocks of 0 and 3"):
         Staged([(0.5, BlockDiffusion(3)), (0.5, MaskedDiffusion())])
     assert Staged([(0.5, BlockDiffusion(3)), (0.5, BlockDiffusion(3))]).teaches.block == 3
+
+
+def test_a_network_that_was_taught_nothing_can_do_nothing() -> None:
+    assert not any(Taught())

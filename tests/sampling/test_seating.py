@@ -208,3 +208,11 @@ def test_rows_that_write_into_the_prompt_are_refused() -> None:
     rows.editable[3, PROMPT - 1] = True
     with pytest.raises(ValueError, match=r"positions to write among its first 5, .*: lay its sheet out with"):
         list(sampler_of("gibbs").run(rows))
+
+
+def test_rows_sit_down_eight_at_a_time_whatever_the_width() -> None:
+    watched = Watched(denoiser())
+    sampler = Sampler(POLICIES["sampled"], watched, RUNGS, 2, 20, 4)
+    assert len(list(sampler.run(some_rows(9)))) == 9
+    assert [len(tokens) for tokens in watched.sat] == [8, 8]
+    assert (sampler.counts.seated, sampler.counts.seated_wasted) == (9, 7)
