@@ -24,14 +24,14 @@ demo: .venv/.stamp  ## the project's question on a small task, end to end: 7 to 
 	@echo 'demo: trains three small models and compares them; 7 to 11 minutes on 2 cores, 1 GB of memory, 20 MB of disk, no download'
 	@$(RUN) -m dlmreason.experiment experiment=demo $(ARGS)
 
-test: say-test check  ## checks and fast tests: 6 minutes on 2 cores, no download; ARGS go to pytest
+test: say-test check  ## checks and fast tests: 6 to 9 minutes on 2 cores, no download; ARGS go to pytest
 	@$(RUN) -m pytest -m 'not slow and not gpu and not bench' -n $(WORKERS) -q $(ARGS)
 
 test-all: say-test-all check  ## checks and all tests: an hour on 2 cores
 	@$(RUN) -m pytest -m 'not bench' -n $(WORKERS) -q --timeout 3000 $(ARGS)
 
 say-test:
-	@echo 'test: checks and fast tests; 6 minutes on 2 cores, at most 10, no download'
+	@echo 'test: checks and fast tests; 6 to 9 minutes on 2 cores, no download'
 
 say-test-all:
 	@echo 'test-all: checks and all tests; an hour on 2 cores, no download'
@@ -74,7 +74,7 @@ compare: .venv/.stamp  ## RECORDS=<folder or file> FIRST=<arm@budget> SECOND=<ar
 	@test -n '$(RECORDS)' -a -n '$(FIRST)' -a -n '$(SECOND)' || { echo 'say which: make compare RECORDS=experiments/remask_vs_no_remask FIRST=random@128 SECOND=learned@128' >&2; exit 2; }
 	@$(RUN) -m dlmreason.compare records='$(RECORDS)' first='$(FIRST)' second='$(SECOND)' $(ARGS)
 
-bench: .venv/.stamp  ## times a pass, an update and a generated token on this machine: 2 minutes
+bench: .venv/.stamp  ## times a pass, an update and a generated token on this machine: 6 minutes
 	@echo 'bench: times a pass, an update and a token; 2 minutes on an idle machine'
 	@$(RUN) -m pytest -m bench -q -s -n 0 $(ARGS)
 

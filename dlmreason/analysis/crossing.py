@@ -324,6 +324,9 @@ def said(found: Crossing, axis: Axis) -> Iterator[str]:
     span = f"from {axis.shown(found.low)} to {axis.shown(found.high)} ({axis.name} an answer)"
     if found.ahead is None:
         yield f"{span} the two are level"
+    elif found.below == 1:
+        behind = found.first if found.ahead == found.second else found.second
+        yield f"{span} {found.ahead} is never behind {behind}, in none of {RESAMPLES:,} draws of the puzzles"
     else:
         if found.overtakings:
             turns = ", ".join(f"{each.ahead} at {axis.shown(each.cost)}" for each in found.overtakings)

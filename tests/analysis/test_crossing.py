@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dlmreason.analysis import crossing as module
 from dlmreason.analysis import statistics
 from dlmreason.analysis.comparison import At, table
-from dlmreason.analysis.crossing import ALWAYS, DEPTH, FLOPS, NEVER, Overtaking, crossing, plain, seconds
+from dlmreason.analysis.crossing import ALWAYS, DEPTH, FLOPS, NEVER, Overtaking, crossing, plain, said, seconds
 from dlmreason.analysis.records import RecordsError, Timing
 
 
@@ -288,3 +288,15 @@ def test_two_copies_of_one_law_are_seldom_seen_to_cross_or_to_differ(monkeypatch
         better += not low <= 0 <= high
     assert crossed / runs <= 0.06, crossed / runs
     assert better / runs <= 0.08, better / runs
+
+
+def test_a_lead_that_no_draw_doubts_is_said_in_one_sentence(make):
+    records = [
+        make(arm, rung, n, right, flops=rung)
+        for arm, right in (("a", False), ("b", True))
+        for rung in (1, 4)
+        for n in range(9)
+    ]
+    lead, mean = said(crossing(table(records), "a", "b"), FLOPS)
+    assert lead.endswith("(FLOPs an answer) b is never behind a, in none of 10,000 draws of the puzzles")
+    assert mean.endswith("+100.0 points in every draw")
