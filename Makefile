@@ -74,8 +74,8 @@ compare: .venv/.stamp  ## RECORDS=<folder or file> FIRST=<arm@budget> SECOND=<ar
 	@test -n '$(RECORDS)' -a -n '$(FIRST)' -a -n '$(SECOND)' || { echo 'say which: make compare RECORDS=experiments/remask_vs_no_remask FIRST=random@128 SECOND=learned@128' >&2; exit 2; }
 	@$(RUN) -m dlmreason.compare records='$(RECORDS)' first='$(FIRST)' second='$(SECOND)' $(ARGS)
 
-bench: .venv/.stamp  ## times a pass, an update and a generated token on this machine: 6 minutes
-	@echo 'bench: times a pass, an update and a token; 2 minutes on an idle machine'
+bench: .venv/.stamp  ## times a pass, an update and a generated token on this machine: 5 minutes
+	@echo 'bench: times a pass, an update and a token; 5 minutes on an idle machine'
 	@$(RUN) -m pytest -m bench -q -s -n 0 $(ARGS)
 
 venv: $(BIN)/python  ## an empty .venv, into which you may install the torch of your choice before setup
