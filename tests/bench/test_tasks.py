@@ -14,7 +14,7 @@ from dlmreason.tasks.example import SPLITS
 pytestmark = pytest.mark.bench
 
 SECONDS = 3.0
-FLOOR = {"sudoku9x9": 20, "sudoku6x6": 100, "zebra": 20, "zebra3x3": 20}
+FLOOR = {"sudoku9x9": 20, "sudoku6x6": 100, "zebra": 20, "zebra3x3": 20, "correcting": 100, "sudoku6x6_wait": 100}
 """Drawn items a second that a task owes; the others owe 1,000."""
 
 CACHED = 20_000
