@@ -303,6 +303,10 @@ class Trained:
     taught: Taught
     own_task: Task | None = None  # as of its `Model`
 
+    @property
+    def shape(self) -> Shape:
+        return self.network.shape
+
 
 def loaded(folder: Path) -> tuple[Trained, dict[str, Any]]:
     """A checkpoint and its description.
@@ -334,7 +338,7 @@ def arm_of(
         denoiser = Denoise(network, own.vocabulary(thought).mask_id, canvas_length(own, thought))
         width, chunk = budget["width"], budget["chunk"]
         return DiffusionArm(name, own, network, denoiser, policy, width, chunk, device, thought, oracle)
-    unit, before = _unit(task, trained, network.shape)
+    unit, before = unit_of(task, trained, network.shape)
     return _autoregressive(name, settings, own, network, trained[arm["model"]].thought, unit, before)
 
 
@@ -380,16 +384,14 @@ def _autoregressive(
         )
 
 
-def _unit(task: Task, trained: Mapping[str, Trained], otherwise: Shape) -> tuple[int, int]:
-    """FLOPs of one pass of the first diffusion model, and of what it reads before; where there is none, of a pass that
-    the network at hand would make."""
-    made = [
-        (each.network.shape, each.thought, each.own_task or task)
-        for each in trained.values()
-        if each.kind == "diffusion"
-    ]
-    shape, thought, task = (made or [(otherwise, False, task)])[0]
-    return cached_pass_flops(shape, canvas_length(task, thought)), prompt_flops(shape)
+def unit_of(task: Task, models: Mapping[str, Model] | Mapping[str, Trained], otherwise: Shape) -> tuple[int, int]:
+    """The unit of every ladder: FLOPs of one pass of the first diffusion model, and of what it reads before; where
+    there is none, of a pass that a network of shape `otherwise` would make."""
+    for each in models.values():
+        if each.kind == "diffusion":
+            length = canvas_length(each.own_task or task, each.thought)
+            return cached_pass_flops(each.shape, length), prompt_flops(each.shape)
+    return cached_pass_flops(otherwise, canvas_length(task, False)), prompt_flops(otherwise)
 
 
 def run_key(
@@ -399,7 +401,7 @@ def run_key(
     arm, budget = settings["arms"][name], settings["budget"]
     diffusion = arm["kind"] == "diffusion"
     held = ("width",) if diffusion else ("ar_width", "ar_chains")
-    pair = (0, 0) if diffusion else _unit(task, trained, trained[arm["model"]].network.shape)
+    pair = (0, 0) if diffusion else unit_of(task, trained, trained[arm["model"]].network.shape)
     unit = None if diffusion else pair if pair[1] else pair[0]  # as it was while nothing came before the passes
     return digest(
         {key: value for key, value in arm.items() if key != "passes"},

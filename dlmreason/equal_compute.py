@@ -10,11 +10,10 @@ from statistics import median_low
 from typing import Any, NamedTuple
 
 from dlmreason import launch
-from dlmreason.assembly import Model, ladder_of
-from dlmreason.compute.flops import cached_pass_flops, generation_flops, prompt_flops
+from dlmreason.assembly import Model, ladder_of, unit_of
+from dlmreason.compute.flops import generation_flops
 from dlmreason.compute.matching import TOLERANCE, Match, Setting, match_chains, match_ladder
-from dlmreason.evaluation.attempt import canvas_length
-from dlmreason.own_tasks import items_of
+from dlmreason.evaluation.attempt import known_lengths
 
 
 class Bought(NamedTuple):
@@ -47,9 +46,9 @@ class Bought(NamedTuple):
 
 
 def bought(
-    settings: Mapping[str, Any], task: Any, models: Mapping[str, Model], examples: Sequence[Any]
+    settings: Mapping[str, Any], task: Any, models: Mapping[str, Model], items: Mapping[str, Sequence[Any]]
 ) -> dict[str, Bought]:
-    """What each autoregressive arm can buy, within budget.mismatch, or 2 % where that is null."""
+    """What each autoregressive arm can buy, within budget.mismatch, or 2 % where that is null. items: of each arm."""
     budget = settings["budget"]
     tolerance = TOLERANCE if budget.get("mismatch") is None else budget["mismatch"]
     found = {}
@@ -57,9 +56,12 @@ def bought(
         model = models[arm["model"]]
         if model.kind != "autoregressive":
             continue
-        unit, before = _unit(task, models, model)
-        its = items_of(model.own_task, examples, budget["split"], model.name)
-        lengths = [_lengths(model.own_task or task, model, example) for example in its]
+        unit, before = unit_of(task, models, model.shape)
+        own = model.own_task or task
+        pad_id = own.vocabulary(model.thought).pad_id
+        lengths = [
+            known_lengths(own.sheet(example, in_place=False, thought=model.thought), pad_id) for example in items[name]
+        ]
         priced = {generation_flops(model.shape, *each, 1): each for each in lengths}
         prompt, generated = priced[median_low([generation_flops(model.shape, *each, 1) for each in lengths])]
 
@@ -69,21 +71,6 @@ def bought(
         here = Bought(name, prompt, generated, min(priced), unit, before, {})
         found[name] = here._replace(rungs=match_ladder(ladder_of(settings, name), here.flops, match))
     return found
-
-
-def _unit(task: Any, models: Mapping[str, Model], otherwise: Model) -> tuple[int, int]:
-    """As `assembly.arm_of` has it."""
-    first = next((model for model in models.values() if model.kind == "diffusion"), None)
-    shape, thought = (first.shape, first.thought) if first else (otherwise.shape, False)
-    task = (first.own_task if first else None) or task
-    return cached_pass_flops(shape, canvas_length(task, thought)), prompt_flops(shape)
-
-
-def _lengths(task: Any, model: Model, example: Any) -> tuple[int, int]:
-    """Tokens of an example's prompt, and of the known chain after it."""
-    sheet = task.sheet(example, in_place=False, thought=model.thought)
-    given = int((~sheet.editable).sum())
-    return given, int((sheet.editable & (sheet.tokens != task.vocabulary(model.thought).pad_id)).sum())
 
 
 def refuse_unmatched(found: Mapping[str, Bought], mismatch: float | None) -> None:

@@ -37,11 +37,8 @@ def main(settings: launch.Settings) -> int:
     _check_family(settings, {name: assembly.ladder_of(settings, name) for name in settings["arms"]})
     device = assembly.device_of(settings)
     examples = examples_of(task, settings)
-    items = {
-        name: items_of(models[arm["model"]].own_task, examples, settings["budget"]["split"], arm["model"])
-        for name, arm in settings["arms"].items()
-    }
-    affordable = equal_compute.bought(settings, task, models, examples)
+    items = items_of(settings, models, examples)
+    affordable = equal_compute.bought(settings, task, models, items)
     equal_compute.refuse_unmatched(affordable, settings["budget"].get("mismatch"))
     folder = Path(settings["output"])
     with launch.locked(folder):

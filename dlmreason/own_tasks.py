@@ -34,14 +34,22 @@ def task_of(settings: Mapping[str, Any], model: str) -> Any:
         return launch.instantiate(own, f"models.{model}.task", settings["trusted"])
 
 
-def items_of(own: Any, examples: Sequence[Any], split: str, model: str) -> Sequence[Any]:
-    """The examples as `own`, a model's own task or None, has them.
+def items_of(
+    settings: Mapping[str, Any], models: Mapping[str, Any], examples: Sequence[Any]
+) -> dict[str, Sequence[Any]]:
+    """For each arm, the examples as its model's own task has them. models: `assembly.Model`s.
 
-    Raises: BadInput where it has other items, for then the model answers other questions than the others.
+    Raises: BadInput where that has other items, for then the model answers other questions than the others.
     """
-    if own is None:
-        return examples
-    items = own.examples(split)
+    split = settings["budget"]["split"]
+    found: dict[str, Sequence[Any]] = {}
+    for arm, given in settings["arms"].items():
+        own = models[given["model"]].own_task
+        found[arm] = examples if own is None else _same(own.examples(split), examples, split, given["model"])
+    return found
+
+
+def _same(items: Sequence[Any], examples: Sequence[Any], split: str, model: str) -> Sequence[Any]:
     found = [items[place] for place in range(min(len(examples), len(items)))]
     asked = [(each.id, each.prompt, each.answer) for each in examples]
     if [(each.id, each.prompt, each.answer) for each in found] != asked:

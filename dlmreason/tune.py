@@ -46,7 +46,8 @@ def main(settings: launch.Settings) -> int:
         assembly.check_arms(each, task, models)
     device = assembly.device_of(settings)
     examples = examples_of(task, settings)
-    for bought in equal_compute.bought(settings, task, models, examples).values():
+    items = items_of(settings, models, examples)
+    for bought in equal_compute.bought(settings, task, models, items).values():
         rung = rungs.get(bought.arm)
         if rung is not None and bought.cheapest > bought.flops(rung):
             raise launch.BadInput(
@@ -76,9 +77,7 @@ def main(settings: launch.Settings) -> int:
             ready_arm = assembly.arm_of(arm, each, task, ready, policies[arm, trial], device)
             label = f"{arm}, trial {trial + 1} of {trials}"
             with launch.refused(f"tuning.space.{arm}", *_bad_moves()):
-                own = models[each["arms"][arm]["model"]]
-                its = items_of(own.own_task, examples, SPLIT, own.name)
-                numbers = tried(ready_arm, task, its, rungs[arm], seed, label)
+                numbers = tried(ready_arm, task, items[arm], rungs[arm], seed, label)
             made[arm, trial] = _write(
                 folder, arm, trial, choices[arm][trial], task, rungs[arm], seed, numbers, keys[arm, trial]
             )

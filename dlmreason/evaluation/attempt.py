@@ -135,6 +135,12 @@ def canvas_sheet(task: Task, example: Any, thought: bool, prompt: int = 0) -> Sh
     return sheet.with_prompt(prompt, vocabulary.pad_id) if prompt else sheet
 
 
+def known_lengths(sheet: Sheet, pad_id: int) -> tuple[int, int]:
+    """Tokens of an example's prompt, and of the known chain behind it."""
+    editable = np.asarray(sheet.editable)
+    return int((~editable).sum()), int((editable & (sheet.tokens != pad_id)).sum())
+
+
 def rows_of(
     task: Task, examples: Sequence[Example], device: torch.device, thought: bool = False, prompt: int = 0
 ) -> Rows:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from dlmreason.compute.flops import generation_flops
-from dlmreason.evaluation.attempt import Attempt, Example, Task, answer_text, noise_id
+from dlmreason.evaluation.attempt import Attempt, Example, Task, answer_text, known_lengths, noise_id
 from dlmreason.evaluation.decoding import Bought, Chains, Decoding, Question, Writing
 from dlmreason.sampling.chains import Batch, Chain, Prompt, Work
 from dlmreason.sampling.selection import Choice, by_first, by_judge, by_last, by_mean_log_prob, by_quality, by_vote
@@ -118,7 +118,7 @@ class AutoregressiveArm:
         sheet = self.task.sheet(example, in_place=False, thought=self.thought)
         given = ~np.asarray(sheet.editable)
         tokens, features = sheet.tokens[given].tolist(), sheet.features[given].tolist()
-        expected = int((sheet.editable & (sheet.tokens != self._vocabulary.pad_id)).sum())
+        _, expected = known_lengths(sheet, self._vocabulary.pad_id)
         return Question(Prompt(noise_id(self.task.name, example.id), tokens, features), expected)
 
     def _read(self, example: Example, ladder: tuple[int, ...], bought: Sequence[Bought | None]) -> list[Attempt]:
