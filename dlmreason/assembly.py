@@ -1,30 +1,25 @@
-"""From settings to objects: shapes, objectives, policies, arms, and the keys that say when two of them are the same.
+"""From settings to models: tasks, shapes, objectives, and the keys that say when two trainings are the same.
 
-This file decides what a setting builds and what must be equal for a checkpoint or a record to be reused. It trains
-nothing and answers nothing. Everything that can be refused is refused here, before anything is written.
+This file decides what a setting builds and what must be equal for a checkpoint to be reused; arms are
+`assembly_arms`'s. It trains nothing. Everything that can be refused is refused here, before anything is written.
 """
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
 from dlmreason import launch, own_tasks
-from dlmreason.canvas import Policy
-from dlmreason.compute.flops import cached_pass_flops, prompt_flops, training_flops
+from dlmreason.compute.flops import training_flops
 from dlmreason.compute.matching import Training, match_training
 from dlmreason.diffusion.objectives import Objective, Staged, Taught, taught_by
-from dlmreason.evaluation.attempt import canvas_length, prompt_positions
-from dlmreason.evaluation.autoregressive import AutoregressiveArm
-from dlmreason.evaluation.diffusion import DiffusionArm
+from dlmreason.evaluation.attempt import prompt_positions
 from dlmreason.networks.checkpoint import WEIGHTS, load
-from dlmreason.networks.denoiser import Denoise
 from dlmreason.networks.transformer import Shape, Transformer
-from dlmreason.policies.facts import check_sound
 from dlmreason.tasks.example import FileError, PuzzleError
 from dlmreason.tasks.task import Task
 from dlmreason.training.settings import Settings as Trainer
@@ -210,14 +205,14 @@ def _model(
     left_out = ("updates", "match", "match_by", "flops", "task", *(() if cached else ("prompt_cache",)))
     plain = {key: value for key, value in given.items() if key not in left_out}
     trained = {key: value for key, value in settings["trainer"].items() if key not in _INDIFFERENT}
-    key = digest(plain, settings["network"], trained, updates, settings["seed"], settings["threads"], _data(task))
+    key = digest(plain, settings["network"], trained, updates, settings["seed"], settings["threads"], data_of(task))
     return Model(name, kind, thought, shape, objective, updates, length, trainer, key, own)
 
 
 _INDIFFERENT = ("checkpoint_every", "keep", "log_every", "snapshots")
 
 
-def _data(task: Task) -> dict[str, Any]:
+def data_of(task: Task) -> dict[str, Any]:
     return {"name": task.name, **task.provenance}
 
 
@@ -226,68 +221,6 @@ def _training_flops(shape: Shape, objective: Objective | Staged, length: int, tr
     staged = objective if isinstance(objective, Staged) else Staged([(1.0, objective)])
     forward = training_flops(shape, length, trainer.batch_size) / 3
     return staged.forwards(updates).charged * forward
-
-
-def policies_of(settings: Mapping[str, Any]) -> dict[str, Policy | None]:
-    """The policy of each arm, None for autoregressive ones. Raises: BadInput for one that its network cannot serve."""
-    policies: dict[str, Policy | None] = {}
-    for name, arm in settings["arms"].items():
-        if arm["model"] not in settings["models"]:
-            raise launch.BadInput(
-                f"arms.{name}.model={arm['model']}: must be one of models: {', '.join(settings['models']) or 'none'}"
-            )
-        model = settings["models"][arm["model"]]
-        if arm["kind"] != model["kind"]:
-            raise launch.BadInput(f"arms.{name}.kind={arm['kind']}: its model {arm['model']} is {model['kind']}")
-        taught = _taught(model, f"models.{arm['model']}.objective", settings["trusted"])
-        if arm["kind"] == "autoregressive":
-            if "quality" in arm["rules"] and not taught.quality:
-                raise launch.BadInput(
-                    f"arms.{name}.rules={arm['rules']} holds quality, and models.{arm['model']} trains no quality "
-                    "head: leave the rule out, or train one with objective next_token and quality=true"
-                )
-            policies[name] = None
-            continue
-        policies[name] = policy_of(
-            arm["policy"],
-            f"arms.{name}.policy",
-            settings["trusted"],
-            taught,
-        )
-    return policies
-
-
-def _taught(model: Mapping[str, Any], key: str, trusted: Sequence[str]) -> Taught:
-    """What a model of the settings is taught: as its checkpoint says, or its objective."""
-    if "taught" in model:
-        return Taught(**model["taught"])
-    return taught_with(launch.instantiate(model["objective"], key, trusted), model["quality"])
-
-
-def policy_of(given: Mapping[str, Any], key: str, trusted: Sequence[str], taught: Taught) -> Policy:
-    """A policy; its `name` is for people. taught: what its network is. Raises: BadInput."""
-    config = {name: value for name, value in given.items() if name != "name"}
-    policy: Policy = launch.instantiate(config, key, trusted)
-    with launch.refused(key, ValueError):
-        check_sound(policy, **taught._asdict())
-    return policy
-
-
-def ladder_of(settings: Mapping[str, Any], name: str) -> tuple[int, ...]:
-    """The rungs of the arm `name`: as given and up to `passes`, or the powers of two below it and `passes` itself.
-
-    An arm may have passes of its own. Raises: BadInput where no rung is within them.
-    """
-    budget, own = settings["budget"], settings["arms"][name].get("passes")
-    passes = own or budget["passes"]
-    if budget["rungs"] is not None:
-        rungs = tuple(rung for rung in budget["rungs"] if rung <= passes)
-        if not rungs:
-            which = f"arms.{name}.passes" if own else "budget.passes"
-            raise launch.BadInput(f"budget.rungs={budget['rungs']}: none is within {which}={passes}")
-        return rungs
-    powers = [1 << power for power in range(passes.bit_length()) if 1 << power < passes]
-    return (*powers, passes)
 
 
 @dataclass(frozen=True)
@@ -319,97 +252,3 @@ def loaded(folder: Path) -> tuple[Trained, dict[str, Any]]:
     # Not there in older checkpoints, all of which had masks and trained what head they had.
     taught = Taught(**extra.get("taught", {"quality": network.shape.quality, "masks": True}))
     return Trained(extra["name"], extra["kind"], extra["thought"], network, weights, extra["learning"], taught), about
-
-
-def arm_of(
-    name: str,
-    settings: Mapping[str, Any],
-    task: Task,
-    trained: Mapping[str, Trained],
-    policy: Policy | None,
-    device: torch.device,
-) -> DiffusionArm | AutoregressiveArm:
-    """The arm `name` over its trained network. task: the experiment's; a model's own stands in its place."""
-    arm, budget = settings["arms"][name], settings["budget"]
-    own = trained[arm["model"]].own_task or task
-    network = trained[arm["model"]].network.to(device)
-    if policy is not None:
-        thought, oracle = trained[arm["model"]].thought, arm.get("oracle", False)
-        denoiser = Denoise(network, own.vocabulary(thought).mask_id, canvas_length(own, thought))
-        width, chunk = budget["width"], budget["chunk"]
-        return DiffusionArm(name, own, network, denoiser, policy, width, chunk, device, thought, oracle)
-    unit, before = unit_of(task, trained, network.shape)
-    return _autoregressive(name, settings, own, network, trained[arm["model"]].thought, unit, before)
-
-
-def check_arms(settings: Mapping[str, Any], task: Task, models: Mapping[str, Model]) -> None:
-    """Refuses what an autoregressive arm could not write, before its network is trained.  Raises: BadInput."""
-    for name, arm in settings["arms"].items():
-        model = models[arm["model"]]
-        if model.kind == "autoregressive":
-            _autoregressive(name, settings, model.own_task or task, _Sized(model.shape), model.thought, 1, 0)
-
-
-class _Sized(NamedTuple):
-    """What is known of a network before it is trained."""
-
-    shape: Shape
-
-
-def _autoregressive(
-    name: str,
-    settings: Mapping[str, Any],
-    task: Task,
-    network: Transformer | _Sized,
-    thought: bool,
-    flops_per_pass: int,
-    flops_before: int,
-) -> AutoregressiveArm:
-    arm, budget = settings["arms"][name], settings["budget"]
-    decoding = launch.instantiate(arm.get("decoding"), f"arms.{name}.decoding", settings["trusted"])
-    with launch.refused(f"arms.{name}", ValueError):
-        return AutoregressiveArm(
-            name=name,
-            task=task,
-            network=network,
-            thought=thought,
-            flops_per_pass=flops_per_pass,
-            flops_before=flops_before,
-            rules=arm["rules"],
-            temperature=arm.get("temperature", 1.0),  # else the decoding has its own
-            most=budget["ar_chains"],
-            width=budget["ar_width"],
-            decoding=decoding,
-            oracle=arm.get("oracle", False),
-        )
-
-
-def unit_of(task: Task, models: Mapping[str, Model] | Mapping[str, Trained], otherwise: Shape) -> tuple[int, int]:
-    """The unit of every ladder: FLOPs of one pass of the first diffusion model, and of what it reads before; where
-    there is none, of a pass that a network of shape `otherwise` would make."""
-    for each in models.values():
-        if each.kind == "diffusion":
-            length = canvas_length(each.own_task or task, each.thought)
-            return cached_pass_flops(each.shape, length), prompt_flops(each.shape)
-    return cached_pass_flops(otherwise, canvas_length(task, False)), prompt_flops(otherwise)
-
-
-def run_key(
-    name: str, settings: Mapping[str, Any], task: Task, trained: Mapping[str, Trained], device: torch.device
-) -> str:
-    """Names everything that could change this arm's records, and nothing that could not, such as the ladder."""
-    arm, budget = settings["arms"][name], settings["budget"]
-    diffusion = arm["kind"] == "diffusion"
-    held = ("width",) if diffusion else ("ar_width", "ar_chains")
-    pair = (0, 0) if diffusion else unit_of(task, trained, trained[arm["model"]].network.shape)
-    unit = None if diffusion else pair if pair[1] else pair[0]  # as it was while nothing came before the passes
-    return digest(
-        {key: value for key, value in arm.items() if key != "passes"},
-        {key: budget[key] for key in held},
-        trained[arm["model"]].weights,
-        unit,
-        _data(trained[arm["model"]].own_task or task),
-        budget["split"],
-        settings["threads"],
-        device.type,
-    )

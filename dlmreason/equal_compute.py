@@ -10,7 +10,8 @@ from statistics import median_low
 from typing import Any, NamedTuple
 
 from dlmreason import launch
-from dlmreason.assembly import Model, ladder_of, unit_of
+from dlmreason.assembly import Model
+from dlmreason.assembly_arms import ladder_of, unit_of
 from dlmreason.compute.flops import generation_flops
 from dlmreason.compute.matching import TOLERANCE, Match, Setting, match_chains, match_ladder
 from dlmreason.evaluation.attempt import known_lengths

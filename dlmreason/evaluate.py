@@ -23,7 +23,7 @@ def answered(
     Raises: BadInput where the folder's records of this arm are of another run, or its policy breaks a rule.
     """
     from dlmreason.analysis.records import Record, Timing, Writer, read
-    from dlmreason.assembly import ladder_of
+    from dlmreason.assembly_arms import ladder_of
     from dlmreason.compute.measure import meters_of
     from dlmreason.evaluation.diffusion import DiffusionArm
     from dlmreason.evaluation.evaluate import Plan, belongs, evaluate, unaffordable, unfinished
@@ -89,7 +89,7 @@ TIMED_PASSES = 64
 def timed(name: str, arm: Any, settings: Mapping[str, Any], key: str, folder: Path, examples: Any) -> None:
     """With budget.time=true, what a pass or a token takes alone and in a full batch, into measurements.jsonl, once."""
     from dlmreason.analysis.records import Measurement, Writer, read
-    from dlmreason.assembly import ladder_of
+    from dlmreason.assembly_arms import ladder_of
     from dlmreason.evaluation import timing
 
     path = folder / "measurements.jsonl"
@@ -131,7 +131,7 @@ def main(settings: launch.Settings) -> int:
     """The entry point: one checkpoint, under one policy or by the rules of an autoregressive arm, over one task."""
     import torch
 
-    from dlmreason import assembly
+    from dlmreason import assembly, assembly_arms
     from dlmreason.networks.checkpoint import CheckpointError
 
     with launch.refused("checkpoint", CheckpointError):
@@ -155,17 +155,17 @@ def main(settings: launch.Settings) -> int:
         "arms": {name: arm},
         "primary": name if diffusion else None,
     }
-    policies = assembly.policies_of(settings)
+    policies = assembly_arms.policies_of(settings)
     task = assembly.task_of(settings)
     _fits(task, made, about["vocabulary"]["symbols"])
     examples = examples_of(task, settings)
     device = assembly.device_of(settings)
     ready = {made.name: made}
-    arms = {name: assembly.arm_of(name, settings, task, ready, policies[name], device)}
+    arms = {name: assembly_arms.arm_of(name, settings, task, ready, policies[name], device)}
     folder = Path(settings["output"])
     with launch.locked(folder):
         describe(folder, settings, first=True)
-        key = assembly.run_key(name, settings, task, ready, device)
+        key = assembly_arms.run_key(name, settings, task, ready, device)
         answered(name, arms[name], task, settings, key, folder, examples)
         timed(name, arms[name], settings, key, folder, examples)
         describe(folder, settings)

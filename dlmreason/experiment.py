@@ -25,16 +25,16 @@ def main(settings: launch.Settings) -> int:
         raise launch.BadInput("experiment: choose one, such as experiment=demo; `make experiments` lists them")
     import torch
 
-    from dlmreason import assembly, equal_compute
+    from dlmreason import assembly, assembly_arms, equal_compute
     from dlmreason.reports.mirror import Mirror
 
     settings = _one_policy(tuned(settings))
     torch.set_num_threads(settings["threads"])
     task = assembly.task_of(settings)
     models = assembly.models_of(settings, task)
-    policies = assembly.policies_of(settings)
-    assembly.check_arms(settings, task, models)
-    _check_family(settings, {name: assembly.ladder_of(settings, name) for name in settings["arms"]})
+    policies = assembly_arms.policies_of(settings)
+    assembly_arms.check_arms(settings, task, models)
+    _check_family(settings, {name: assembly_arms.ladder_of(settings, name) for name in settings["arms"]})
     device = assembly.device_of(settings)
     examples = examples_of(task, settings)
     items = items_of(settings, models, examples)
@@ -62,10 +62,11 @@ def main(settings: launch.Settings) -> int:
             log = metrics_log(folder, mirror)
             ready = {name: trained(model, task, settings, folder, log) for name, model in models.items()}
             arms = {
-                name: assembly.arm_of(name, settings, task, ready, policies[name], device) for name in settings["arms"]
+                name: assembly_arms.arm_of(name, settings, task, ready, policies[name], device)
+                for name in settings["arms"]
             }
             for name, arm in arms.items():
-                key = assembly.run_key(name, settings, task, ready, device)
+                key = assembly_arms.run_key(name, settings, task, ready, device)
                 answered(name, arm, task, settings, key, folder, items[name])
                 timed(name, arm, settings, key, folder, items[name])
             describe(folder, settings)

@@ -158,7 +158,8 @@ def keep_traces(
     """
     from dlmreason.analysis.records import Record, Trace, Writer, read
     from dlmreason.analysis.revisions import choose
-    from dlmreason.assembly import digest, ladder_of
+    from dlmreason.assembly import digest
+    from dlmreason.assembly_arms import ladder_of
     from dlmreason.evaluation.diffusion import DiffusionArm
 
     diffusion = {name: arm for name, arm in arms.items() if isinstance(arm, DiffusionArm)}

@@ -43,7 +43,7 @@ class Row(NamedTuple):
 
 def rows() -> Iterator[Row]:
     """A row for each file of conf/policy."""
-    from dlmreason import assembly
+    from dlmreason import assembly, assembly_arms
     from dlmreason.policies.facts import facts_of
 
     tree = Tree(launch.conf_folder(), "experiment")
@@ -52,7 +52,7 @@ def rows() -> Iterator[Row]:
             settings = tree.settings([f"policy={option}"], launch.RULES, ())
         config = settings["policy"]
         taught = assembly.Taught(quality=True, masks=True, emits_mask=True, noise="leave_one_out")
-        policy = assembly.policy_of(config, "policy", (), taught)
+        policy = assembly_arms.policy_of(config, "policy", (), taught)
         facts = facts_of(policy)
         about, source = head(launch.conf_folder() / "policy" / f"{option}.yaml")
         needs = [f"{what} head" if what == "quality" else what.replace("_", " ") for what in sorted(facts.needs)]

@@ -58,9 +58,8 @@ class Solver:
         Raises: ValueError for a puzzle that is none, with the reason, for fewer than 1 pass, or for a policy that needs
         what the network was not taught.
         """
-        from dlmreason.evaluation.attempt import canvas_length
+        from dlmreason.assembly_arms import denoiser_of
         from dlmreason.evaluation.diffusion import DiffusionArm
-        from dlmreason.networks.denoiser import Denoise
         from dlmreason.policies.facts import check_sound
         from dlmreason.policies.presets import change_of_mind
 
@@ -71,7 +70,7 @@ class Solver:
         example = self.task.example(puzzle)
         network = self.trained.network
         thought = self.trained.thought
-        denoiser = Denoise(network, self.task.vocabulary(thought).mask_id, canvas_length(self.task, thought))
+        denoiser = denoiser_of(network, self.task, thought)
         arm = DiffusionArm("solve", self.task, network, denoiser, policy, width=1, chunk=32, thought=thought)
         attempt = next(arm.attempts([example], (passes,), seed))[0]
         story = arm.traces([example], passes, seed)[example.id]
@@ -132,7 +131,7 @@ def _checkpoint(folder: Path) -> Path:
 
 def main(settings: launch.Settings) -> int:
     """The entry point."""
-    from dlmreason.assembly import policy_of
+    from dlmreason.assembly_arms import policy_of
     from dlmreason.sampling.guard import BadMove
 
     with launch.refused("checkpoint", ValueError):

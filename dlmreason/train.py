@@ -154,10 +154,9 @@ def validation(model: Any, task: Any, settings: Mapping[str, Any]) -> Callable[[
     The diffusion model answers by confidence, one token a pass, block after block where it was taught those, unless it
     knows no masks to write into; the autoregressive one greedily.
     """
-    from dlmreason.evaluation.attempt import canvas_length
+    from dlmreason.assembly_arms import denoiser_of
     from dlmreason.evaluation.autoregressive import AutoregressiveArm
     from dlmreason.evaluation.diffusion import DiffusionArm
-    from dlmreason.networks.denoiser import Denoise
     from dlmreason.policies.presets import ordered
     from dlmreason.policies.published import bd3
     from dlmreason.training.validation import HeldOut
@@ -174,8 +173,7 @@ def validation(model: Any, task: Any, settings: Mapping[str, Any]) -> Callable[[
             return held_out(network, update)
         device = next(network.parameters()).device
         if model.kind == "diffusion":
-            mask_id, length = task.vocabulary(model.thought).mask_id, canvas_length(task, model.thought)
-            denoiser, width = Denoise(network, mask_id, length), budget["width"]
+            denoiser, width = denoiser_of(network, task, model.thought), budget["width"]
             arm: Any = DiffusionArm("validation", task, network, denoiser, policy, width, 8, device, model.thought)
             attempts = arm.attempts(examples, (arm.length,), settings["seed"])
         else:

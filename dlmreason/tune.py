@@ -27,7 +27,7 @@ def main(settings: launch.Settings) -> int:
     refuse_settings(settings)
     import torch
 
-    from dlmreason import assembly, equal_compute
+    from dlmreason import assembly, assembly_arms, equal_compute
 
     torch.set_num_threads(settings["threads"])
     trials, seed = settings["tuning"]["trials"], settings["seed"]
@@ -35,15 +35,15 @@ def main(settings: launch.Settings) -> int:
     choices = {arm: tuning.drawn(space, trials, seed) for arm, space in spaces.items()}
     task = assembly.task_of(settings)
     models = assembly.models_of(settings, task)
-    rungs = {arm: assembly.ladder_of(settings, arm)[-1] for arm in spaces}
+    rungs = {arm: assembly_arms.ladder_of(settings, arm)[-1] for arm in spaces}
     ways = {
         (arm, trial): tuning.with_choice(settings, arm, choice)
         for arm, given in choices.items()
         for trial, choice in enumerate(given)
     }
-    policies = {way: assembly.policies_of(each)[way[0]] for way, each in ways.items()}
+    policies = {way: assembly_arms.policies_of(each)[way[0]] for way, each in ways.items()}
     for each in ways.values():
-        assembly.check_arms(each, task, models)
+        assembly_arms.check_arms(each, task, models)
     device = assembly.device_of(settings)
     examples = examples_of(task, settings)
     items = items_of(settings, models, examples)
@@ -63,7 +63,7 @@ def main(settings: launch.Settings) -> int:
         ready = {name: trained(model, task, settings, folder, metrics_log(folder)) for name, model in models.items()}
         keys = {
             way: assembly.digest(
-                assembly.run_key(way[0], each, task, ready, device),
+                assembly_arms.run_key(way[0], each, task, ready, device),
                 rungs[way[0]],
                 seed,
                 [example.id for example in examples],
@@ -74,7 +74,7 @@ def main(settings: launch.Settings) -> int:
         for (arm, trial), each in ways.items():
             if (arm, trial) in made:
                 continue
-            ready_arm = assembly.arm_of(arm, each, task, ready, policies[arm, trial], device)
+            ready_arm = assembly_arms.arm_of(arm, each, task, ready, policies[arm, trial], device)
             label = f"{arm}, trial {trial + 1} of {trials}"
             with launch.refused(f"tuning.space.{arm}", *_bad_moves()):
                 numbers = tried(ready_arm, task, items[arm], rungs[arm], seed, label)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from dlmreason import assembly, launch, tuning
+from dlmreason import assembly, assembly_arms, launch, tuning
 from dlmreason.compute.flops import pair_flops
 from dlmreason.compute.matching import MATCHED_BY, mismatch
 from dlmreason.diffusion.quality import Judging
@@ -95,7 +95,7 @@ def build_corruption(option: str) -> None:
 
 def build_policy(option: str) -> None:
     taught = assembly.Taught(quality=True, masks=True, emits_mask=True, noise="leave_one_out")
-    policy = assembly.policy_of(composed(f"policy={option}", *SMALL)["policy"], "policy", (), taught)
+    policy = assembly_arms.policy_of(composed(f"policy={option}", *SMALL)["policy"], "policy", (), taught)
     assert isinstance(policy.anytime, bool)
 
 
@@ -117,7 +117,7 @@ def build_decoding(option: str) -> None:
 
 def build_arms(settings: Settings) -> None:
     """All arms, over networks with the weights they are born with."""
-    task, models, policies = assembly.task_of(settings), build_models(settings), assembly.policies_of(settings)
+    task, models, policies = assembly.task_of(settings), build_models(settings), assembly_arms.policies_of(settings)
     trained = {
         name: assembly.Trained(
             name, model.kind, model.thought, Transformer(model.shape), name, {}, model.taught, model.own_task
@@ -126,9 +126,9 @@ def build_arms(settings: Settings) -> None:
     }
     device = assembly.device_of(settings)
     for name in settings["arms"]:
-        arm = assembly.arm_of(name, settings, task, trained, policies[name], device)
+        arm = assembly_arms.arm_of(name, settings, task, trained, policies[name], device)
         assert arm.variants
-        assert len(assembly.run_key(name, settings, task, trained, device)) == 16
+        assert len(assembly_arms.run_key(name, settings, task, trained, device)) == 16
 
 
 def build_model(option: str) -> None:
@@ -144,7 +144,7 @@ def build_budget(option: str) -> None:
     unruled = [key for key in settings["budget"] if f"budget.{key}" not in launch.RULES]
     assert unruled == []
     for arm in settings["arms"]:
-        assert assembly.ladder_of(settings, arm)[-1] == settings["budget"]["passes"]
+        assert assembly_arms.ladder_of(settings, arm)[-1] == settings["budget"]["passes"]
 
 
 def build_logger(option: str) -> None:
@@ -201,7 +201,7 @@ def test_every_policy_is_compared() -> None:
 
 def test_an_arm_may_have_passes_of_its_own_and_its_records_stay_those_of_the_same_run() -> None:
     settings = composed("experiment=policies_compared", *FEW)
-    ladders = {name: assembly.ladder_of(settings, name) for name in settings["arms"]}
+    ladders = {name: assembly_arms.ladder_of(settings, name) for name in settings["arms"]}
     assert ladders["confidence"] == (1, 4, 16, 64, 256)
     assert ladders["change_of_mind"] == (1, 4, 16, 64, 256, 1024)
 
@@ -212,7 +212,7 @@ def test_an_arm_may_have_passes_of_its_own_and_its_records_stay_those_of_the_sam
     def key(**more: Any) -> str:
         arm = {name: value for name, value in settings["arms"]["change_of_mind"].items() if name != "passes"}
         arms = {"change_of_mind": arm | more}
-        return assembly.run_key("change_of_mind", settings | {"arms": arms}, task, trained, torch.device("cpu"))
+        return assembly_arms.run_key("change_of_mind", settings | {"arms": arms}, task, trained, torch.device("cpu"))
 
     assert key() == key(passes=1024) != key(policy=settings["arms"]["restarts"]["policy"])
 
@@ -314,7 +314,7 @@ def test_stages_of_different_blocks_are_refused() -> None:
     settings = composed("experiment=demo", *SMALL)
     staged = {"_target_": "dlmreason.diffusion.objectives.Staged", "stages": [[0.5, blocks], [0.5, masked]]}
     settings["models"]["diffusion"]["objective"] = staged
-    for build in (build_models, assembly.policies_of):
+    for build in (build_models, assembly_arms.policies_of):
         with pytest.raises(launch.BadInput, match=r"models\.diffusion\.objective: its stages teach blocks of 0 and 3"):
             build(settings)
 
@@ -356,7 +356,7 @@ def test_a_network_has_an_output_for_the_mask_where_its_objective_says_it() -> N
             build_arms(settings | {"models": {"diffusion": settings["models"]["diffusion"]}})
         else:
             with pytest.raises(launch.BadInput, match=r"arms\.reflecting\.policy: .*can emit the mask"):
-                assembly.policies_of(settings)
+                assembly_arms.policies_of(settings)
 
 
 @pytest.mark.parametrize("policy", ["change_of_mind", "random_doubt", "restarts"])
@@ -364,7 +364,7 @@ def test_a_policy_that_reads_quality_is_refused_without_the_head(policy: str) ->
     settings = composed("experiment=demo", *SMALL, "models.diffusion.quality=false")
     only = {name: arm for name, arm in settings["arms"].items() if name == policy}
     with pytest.raises(launch.BadInput, match=rf"arms\.{policy}\.policy: .*quality"):
-        assembly.policies_of(settings | {"arms": only})
+        assembly_arms.policies_of(settings | {"arms": only})
 
 
 @pytest.mark.parametrize(

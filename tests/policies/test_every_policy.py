@@ -15,7 +15,7 @@ import yaml
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from dlmreason import assembly, launch
+from dlmreason import assembly, assembly_arms, launch
 from dlmreason.canvas import Policy, join
 from dlmreason.launch_config import Tree
 from dlmreason.networks.denoiser import Denoise
@@ -36,7 +36,7 @@ def policy_of(name: str) -> Policy:
     with TREE.open():
         settings = TREE.settings([f"policy={name}"], launch.RULES, ())
     taught = assembly.Taught(quality=True, masks=True, emits_mask=True, noise="leave_one_out")
-    return assembly.policy_of(settings["policy"], "policy", (), taught)
+    return assembly_arms.policy_of(settings["policy"], "policy", (), taught)
 
 
 @functools.cache

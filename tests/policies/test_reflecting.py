@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dlmreason import assembly, launch
+from dlmreason import assembly, assembly_arms, launch
 from dlmreason.canvas import NEVER, Ask, Canvas, Denoiser, Policy, Reading
 from dlmreason.diffusion.reflective import action
 from dlmreason.launch_config import Tree
@@ -125,7 +125,7 @@ def test_every_other_policy_does_on_a_network_that_emits_the_mask_what_it_does_w
     """However likely the mask is said to be, it is no token to any of them."""
     with TREE.open():
         config = TREE.settings([f"policy={option}"], launch.RULES, ())["policy"]
-    policy: Policy = assembly.policy_of(
+    policy: Policy = assembly_arms.policy_of(
         config, "policy", (), assembly.Taught(quality=True, masks=True, noise="leave_one_out")
     )
     plain, answers = walked(policy, 12)
