@@ -19,7 +19,8 @@ from dlmreason.compute.matching import Training, match_training
 from dlmreason.diffusion.objectives import Objective, Staged, Taught, taught_by
 from dlmreason.evaluation.attempt import prompt_positions
 from dlmreason.networks.checkpoint import WEIGHTS, load
-from dlmreason.networks.transformer import Shape, Transformer
+from dlmreason.networks.shape import Shape
+from dlmreason.networks.transformer import Transformer
 from dlmreason.tasks.example import FileError, PuzzleError
 from dlmreason.tasks.task import Task
 from dlmreason.training.settings import Settings as Trainer
@@ -175,7 +176,7 @@ def _model(
     # What both arms share is sized alike; the canvas and the chain differ in length, and so in a position table.
     attention = "prompt" if cached else "block_causal" if taught.block else "bidirectional" if diffusion else "causal"
     shape = launch.instantiate(
-        {"_target_": "dlmreason.networks.transformer.Shape", **settings["network"]},
+        {"_target_": "dlmreason.networks.shape.Shape", **settings["network"]},
         "network",
         settings["trusted"],
         vocabulary_size=vocabulary.size,

@@ -7,31 +7,13 @@ positions of a cache, H heads, D numbers per head.
 """
 
 import functools
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from dlmreason.canvas import take
-
-
-class Sizes(Protocol):
-    """What a cache depends on of a network's shape."""
-
-    @property
-    def length(self) -> int: ...
-    @property
-    def num_layers(self) -> int: ...
-    @property
-    def num_heads(self) -> int: ...
-    @property
-    def head_dim(self) -> int: ...
-    @property
-    def attention(self) -> str: ...
-    @property
-    def block(self) -> int: ...
-    @property
-    def prompt(self) -> int: ...
+from dlmreason.networks.shape import Shape
 
 
 class Layer(NamedTuple):
@@ -50,7 +32,7 @@ class Cache(NamedTuple):
     layers: tuple[Layer, ...]
 
     @classmethod
-    def empty(cls, shape: Sizes, rows: int, dtype: torch.dtype, device: torch.device, length: int = 0) -> "Cache":
+    def empty(cls, shape: Shape, rows: int, dtype: torch.dtype, device: torch.device, length: int = 0) -> "Cache":
         """Zeros for `rows` rows of `length` positions; 0: as many as the network remembers, which of a sheet with a
         prompt apart is the prompt."""
         size = (rows, shape.num_heads, length or shape.prompt or shape.length, shape.head_dim)
@@ -115,7 +97,7 @@ def _starts(rows: int, heads: int, length: int, device: torch.device) -> Tensor:
     return torch.arange(rows * heads, device=device).view(rows, 1, heads) * length
 
 
-def check_part(shape: Sizes, length: int, cache: Cache, at: Tensor | int) -> None:
+def check_part(shape: Shape, length: int, cache: Cache, at: Tensor | int) -> None:
     """Whether `length` tokens from `at` on may be read alone, given what is before them.
 
     Raises: ValueError where not. Where each row of blocks has its own `at` on an accelerator nobody looks, for that

@@ -14,7 +14,8 @@ from typing import Any
 import safetensors.torch
 
 from dlmreason import disk
-from dlmreason.networks.transformer import Shape, Transformer
+from dlmreason.networks.shape import Shape
+from dlmreason.networks.transformer import Transformer
 
 FORMAT = 1
 WEIGHTS = "model.safetensors"

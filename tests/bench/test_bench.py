@@ -18,7 +18,8 @@ from dlmreason.compute.flops import forward_flops, pass_flops, training_flops
 from dlmreason.diffusion.objectives import MaskedDiffusion
 from dlmreason.diffusion.schedules import Linear
 from dlmreason.networks.denoiser import Denoise
-from dlmreason.networks.transformer import Shape, Transformer
+from dlmreason.networks.shape import Shape
+from dlmreason.networks.transformer import Transformer
 from dlmreason.policies import presets
 from dlmreason.policies.posterior import Posterior, cap
 from dlmreason.sampling.autoregress import generate

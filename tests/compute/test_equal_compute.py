@@ -27,7 +27,7 @@ from dlmreason.compute.matching import (
     passes_flops,
     unmatched,
 )
-from dlmreason.networks.transformer import Shape
+from dlmreason.networks.shape import Shape
 
 AR = Shape(vocabulary_size=12, length=99, num_layers=3, width=32, num_heads=4, attention="causal", quality=True)
 PLAIN = replace(AR, quality=False)

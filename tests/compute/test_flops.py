@@ -27,7 +27,8 @@ from dlmreason.compute.flops import (
     training_flops,
 )
 from dlmreason.networks.attention import block_causal, prompt_apart, two_copies
-from dlmreason.networks.transformer import Shape, Transformer
+from dlmreason.networks.shape import Shape
+from dlmreason.networks.transformer import Transformer
 
 torch.set_num_threads(1)
 

@@ -6,7 +6,8 @@ from dlmreason.canvas import Ask
 from dlmreason.compute.flops import pass_flops
 from dlmreason.compute.ledger import Cost, Metered
 from dlmreason.networks.denoiser import Denoise
-from dlmreason.networks.transformer import Shape, Transformer
+from dlmreason.networks.shape import Shape
+from dlmreason.networks.transformer import Transformer
 
 
 def test_costs_add_field_by_field() -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from dlmreason.compute.flops import generation_flops, pass_flops
 from dlmreason.compute.matching import chains_within, first_within, mismatch, passes_within
-from dlmreason.networks.transformer import Shape
+from dlmreason.networks.shape import Shape
 
 AR = Shape(vocabulary_size=12, length=99, num_layers=3, width=32, num_heads=4, attention="causal", quality=True)
 PLAIN = Shape(vocabulary_size=12, length=99, num_layers=3, width=32, num_heads=4, attention="causal")

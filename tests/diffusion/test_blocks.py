@@ -17,7 +17,8 @@ from dlmreason.diffusion.quality import Judging, Quality
 from dlmreason.diffusion.schedules import Antithetic, Cosine, Linear, LowDiscrepancy, Schedule
 from dlmreason.diffusion.weightings import PLAIN, Bound, Weighting
 from dlmreason.networks.denoiser import Denoise
-from dlmreason.networks.transformer import Shape, Transformer
+from dlmreason.networks.shape import Shape
+from dlmreason.networks.transformer import Transformer
 from dlmreason.policies.published import bd3
 from tests.diffusion.exact import entropy, states
 from tests.diffusion.fakes import Fake, Said, batch, generator, oracle, table

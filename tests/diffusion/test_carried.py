@@ -19,7 +19,8 @@ from dlmreason.diffusion.interpolating import InterpolatingDiffusion
 from dlmreason.diffusion.objectives import Forwards, Loss, MaskedDiffusion, Objective, Staged, Taught
 from dlmreason.diffusion.quality import Judging, Quality, quality_later
 from dlmreason.diffusion.targets import Filled
-from dlmreason.networks.transformer import Output, Shape, Transformer
+from dlmreason.networks.shape import Shape
+from dlmreason.networks.transformer import Output, Transformer
 from tests.diffusion.fakes import batch, generator, uniform
 
 DIGITS, LENGTH, ROWS = 4, 6, 8

@@ -9,7 +9,8 @@ from dlmreason.diffusion.objectives import MaskedDiffusion, Objective
 from dlmreason.diffusion.schedules import Independent, Levels
 from dlmreason.diffusion.thoughts import ScheduledSampling, ThoughtByThought
 from dlmreason.diffusion.weightings import Bound, Dynamic, Falling, Focal, Weighting
-from dlmreason.networks.transformer import Shape, Transformer
+from dlmreason.networks.shape import Shape
+from dlmreason.networks.transformer import Transformer
 from tests.diffusion.fakes import batch, generator
 
 DIGITS, LENGTH, ROWS = 4, 6, 64

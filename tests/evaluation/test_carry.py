@@ -11,7 +11,8 @@ from dlmreason.compute.flops import pass_flops
 from dlmreason.evaluation.diffusion import DiffusionArm
 from dlmreason.evaluation.snapshot import Snapshot
 from dlmreason.networks.denoiser import Denoise
-from dlmreason.networks.transformer import Shape, Transformer
+from dlmreason.networks.shape import Shape
+from dlmreason.networks.transformer import Transformer
 from dlmreason.policies import deliberate, presets
 from dlmreason.sampling.denoise import Counts, Rows, Sampler, State, extend
 from tests.evaluation.tiny import sudoku

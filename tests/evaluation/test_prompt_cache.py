@@ -14,7 +14,8 @@ from dlmreason.evaluation.autoregressive import cheapest_rung
 from dlmreason.evaluation.diffusion import DiffusionArm
 from dlmreason.evaluation.snapshot import Snapshot
 from dlmreason.networks.denoiser import Denoise
-from dlmreason.networks.transformer import Shape, Transformer
+from dlmreason.networks.shape import Shape
+from dlmreason.networks.transformer import Transformer
 from dlmreason.policies import presets
 from dlmreason.sampling.denoise import Counts
 from tests.evaluation.tiny import LADDER, autoregressive, graphs, lines, sudoku, words

@@ -12,7 +12,8 @@ from dlmreason.evaluation.autoregressive import AutoregressiveArm
 from dlmreason.evaluation.diffusion import DiffusionArm
 from dlmreason.evaluation.evaluate import Plan, to_records
 from dlmreason.networks.denoiser import Denoise
-from dlmreason.networks.transformer import Shape, Transformer
+from dlmreason.networks.shape import Shape
+from dlmreason.networks.transformer import Transformer
 from dlmreason.tasks.star_graph import StarGraph
 from dlmreason.tasks.sudoku import Sudoku
 from dlmreason.tasks.written import Written

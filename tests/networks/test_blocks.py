@@ -10,7 +10,9 @@ from torch import Tensor
 from dlmreason.canvas import Ask
 from dlmreason.networks.attention import block_causal, two_copies
 from dlmreason.networks.denoiser import Denoise
-from dlmreason.networks.transformer import Shape, Transformer
+from dlmreason.networks.shape import Shape
+from dlmreason.networks.transformer import Transformer
+from tests.nets import opinionated
 
 torch.set_num_threads(1)
 
@@ -30,14 +32,7 @@ MASK = 8
 
 
 def network_of(block: int, positions: str = "learned", **changes: Any) -> Transformer:
-    """Weights large enough that attention is far from uniform and every law has something to break."""
-    torch.manual_seed(0)
-    network = Transformer(replace(SHAPE, block=block, positions=positions, **changes))
-    with torch.no_grad():
-        for weight in network.parameters():
-            if weight.dim() > 1:
-                weight.mul_(4)
-    return network.eval()
+    return opinionated(replace(SHAPE, block=block, positions=positions, **changes))
 
 
 def texts(rows: int, length: int = 10, seed: int = 1) -> tuple[Tensor, Tensor, Tensor]:

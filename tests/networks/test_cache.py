@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from dlmreason.networks.attention import prompt_apart
-from dlmreason.networks.transformer import Output, Shape, Transformer
+from dlmreason.networks.shape import Shape
+from dlmreason.networks.transformer import Output, Transformer
+from tests.nets import opinionated
 
 torch.set_num_threads(1)
 
@@ -33,14 +35,7 @@ PRECISION = pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-
 
 
 def network_of(dtype: torch.dtype = torch.float64, scale: float = 2.0, **changes: Any) -> Transformer:
-    """Weights large enough that attention is far from uniform and every law has something to break."""
-    torch.manual_seed(0)
-    network = Transformer(replace(SHAPE, **changes)).to(dtype)
-    with torch.no_grad():
-        for weight in network.parameters():
-            if weight.dim() > 1:
-                weight.mul_(scale)
-    return network.eval()
+    return opinionated(replace(SHAPE, **changes), dtype, scale)
 
 
 def in_blocks(block: int, dtype: torch.dtype = torch.float64, **changes: Any) -> Transformer:

@@ -14,7 +14,8 @@ from torch.utils._pytree import tree_leaves
 from dlmreason.canvas import Ask
 from dlmreason.networks import checkpoint
 from dlmreason.networks.denoiser import Denoise
-from dlmreason.networks.transformer import Shape, Transformer
+from dlmreason.networks.shape import Shape
+from dlmreason.networks.transformer import Transformer
 from dlmreason.policies.doubt import AtRandom, Doubt
 from dlmreason.policies.ordered import Ordered
 from dlmreason.policies.scores import confidence

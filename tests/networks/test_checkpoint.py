@@ -20,7 +20,8 @@ from dlmreason.networks.checkpoint import (
     save,
     verify,
 )
-from dlmreason.networks.transformer import Shape, Transformer
+from dlmreason.networks.shape import Shape
+from dlmreason.networks.transformer import Transformer
 
 FILES = (WEIGHTS, DESCRIPTION, MANIFEST)
 FACTS: dict[str, Any] = {

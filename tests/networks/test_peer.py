@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from dlmreason.networks.transformer import Shape, Transformer
+from dlmreason.networks.shape import Shape
+from dlmreason.networks.transformer import Transformer
 from dlmreason.sampling.autoregress import generate
 from dlmreason.sampling.chains import Prompt
 from tests.peer import as_hugging_face

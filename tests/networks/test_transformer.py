@@ -14,7 +14,9 @@ from torch import Tensor
 from dlmreason.canvas import Ask, take
 from dlmreason.networks.cache import Cache
 from dlmreason.networks.denoiser import Denoise
-from dlmreason.networks.transformer import Shape, Transformer, _turn
+from dlmreason.networks.shape import Shape
+from dlmreason.networks.transformer import Transformer, _turn
+from tests.nets import opinionated
 
 torch.set_num_threads(1)
 
@@ -22,14 +24,7 @@ SHAPE = Shape(vocabulary_size=9, length=40, feature_sizes=(4, 3), num_layers=2, 
 
 
 def network_of(dtype: torch.dtype = torch.float32, scale: float = 4.0, **changes: Any) -> Transformer:
-    """Weights large enough that attention is far from uniform and every law has something to break."""
-    torch.manual_seed(0)
-    network = Transformer(replace(SHAPE, **changes)).to(dtype)
-    with torch.no_grad():
-        for weight in network.parameters():
-            if weight.dim() > 1:
-                weight.mul_(scale)
-    return network.eval()
+    return opinionated(replace(SHAPE, **changes), dtype, scale)
 
 
 def sheets(rows: int, length: int, seed: int = 1) -> tuple[Tensor, Tensor]:

@@ -19,7 +19,8 @@ from dlmreason import assembly, assembly_arms, launch
 from dlmreason.canvas import Policy, join
 from dlmreason.launch_config import Tree
 from dlmreason.networks.denoiser import Denoise
-from dlmreason.networks.transformer import Shape, Transformer
+from dlmreason.networks.shape import Shape
+from dlmreason.networks.transformer import Transformer
 from dlmreason.policies.facts import facts_of
 from dlmreason.sampling.denoise import Rows, Sampler, State
 from dlmreason.sampling.noise import Counter

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from dlmreason.compute.flops import chain_flops, forward_flops, prefill_flops
-from dlmreason.networks.transformer import Shape, Transformer
+from dlmreason.networks.shape import Shape
+from dlmreason.networks.transformer import Transformer
 from dlmreason.sampling.autoregress import generate
 from dlmreason.sampling.chains import Batch, Chain, Prompt, Work
 from dlmreason.sampling.noise import Counter, fold

@@ -10,7 +10,8 @@ from torch.utils._pytree import tree_leaves
 from dlmreason.canvas import Ask, Reading, join
 from dlmreason.diffusion.corruption import Uniform
 from dlmreason.networks.denoiser import Denoise
-from dlmreason.networks.transformer import Shape, Transformer
+from dlmreason.networks.shape import Shape
+from dlmreason.networks.transformer import Transformer
 from dlmreason.policies import presets
 from dlmreason.policies.doubt import Doubt, LowestQuality
 from dlmreason.policies.gibbs import Gibbs

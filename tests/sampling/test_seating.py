@@ -12,7 +12,8 @@ from torch.utils._pytree import tree_leaves
 from dlmreason.canvas import Ask, Policy, Reading, join
 from dlmreason.evaluation.snapshot import Snapshot
 from dlmreason.networks.denoiser import Denoise, Seated
-from dlmreason.networks.transformer import Shape, Transformer
+from dlmreason.networks.shape import Shape
+from dlmreason.networks.transformer import Transformer
 from dlmreason.policies import presets
 from dlmreason.policies.gibbs import Gibbs
 from dlmreason.policies.posterior import Cap, Posterior

@@ -9,10 +9,12 @@ from torch import Tensor
 
 from dlmreason.compute.flops import causal_exact
 from dlmreason.networks.cache import Cache
-from dlmreason.networks.transformer import Output, Shape, Transformer
+from dlmreason.networks.shape import Shape
+from dlmreason.networks.transformer import Output, Transformer
 from dlmreason.sampling.autoregress import generate
 from dlmreason.sampling.chains import Chain, Prompt, Work
 from dlmreason.sampling.writer import Plan
+from tests.nets import opinionated
 
 MARKER, EOS = 8, 9
 ANSWER = ((1, 1), (1, 2), (2, 1), (2, 2))
@@ -43,14 +45,7 @@ THOUGHT: dict[str, Any] = {
 
 
 def network_of(seed: int = 0, dtype: torch.dtype = torch.float32, scale: float = 3.0, **changes: Any) -> Transformer:
-    """Weights large enough that the context decides what is written."""
-    torch.manual_seed(seed)
-    network = Transformer(replace(SHAPE, **changes)).to(dtype)
-    with torch.no_grad():
-        for weight in network.parameters():
-            if weight.dim() > 1:
-                weight.mul_(scale)
-    return network.eval()
+    return opinionated(replace(SHAPE, **changes), dtype, scale, seed)
 
 
 def prompts_of(count: int, lengths: tuple[int, ...] = (5, 17, 9, 16, 20)) -> list[Prompt]:

@@ -11,7 +11,8 @@ import torch
 
 from dlmreason.diffusion.objectives import MaskedDiffusion, Staged
 from dlmreason.diffusion.quality import quality_later
-from dlmreason.networks.transformer import Shape, Transformer
+from dlmreason.networks.shape import Shape
+from dlmreason.networks.transformer import Transformer
 from dlmreason.training.fit import Entry, Fitted, Log, fit
 from dlmreason.training.interrupts import Interrupted
 from dlmreason.training.settings import Settings
