@@ -70,14 +70,20 @@ def build_objective(option: str) -> None:
     assert (taken.key == standard.key) == (option in ("masked", "next_token"))
 
 
+AUTOREGRESSIVE = ("answer", "next_token_judged", "own_chains")
+
+
 def build_quality_target(option: str) -> None:
     """One option selects what the head is asked; a preset of the same name is no more than that."""
 
-    def trained(*overrides: str) -> assembly.Model:
-        return build_models(composed("experiment=demo", *overrides, *SMALL))["diffusion"]
+    # Chains are of a network that writes token after token.
+    name, preset, usual = ("diffusion", "judged", "own_errors") if option != "own_chains" else AUTOREGRESSIVE
 
-    place = "models.diffusion.objective"
-    model = trained(f"objective@{place}=judged", f"quality_target@{place}={option}")
+    def trained(*overrides: str) -> assembly.Model:
+        return build_models(composed("experiment=demo", *overrides, *SMALL))[name]
+
+    place = f"models.{name}.objective"
+    model = trained(f"objective@{place}={preset}", f"quality_target@{place}={option}")
     judging = model.objective.at(model.updates - 1, model.updates)  # type: ignore[union-attr]
     assert isinstance(judging, Judging) and model.taught.quality
     file = read(f"quality_target/{option}")
@@ -85,7 +91,7 @@ def build_quality_target(option: str) -> None:
         assert judging.target == launch.instantiate(file["target"], "target") and judging.weight == file["weight"]
     if option in TREE.options("objective"):
         assert trained(f"objective@{place}={option}").key == model.key
-    assert (trained(f"objective@{place}=judged").key == model.key) == (option == "own_errors")
+    assert (trained(f"objective@{place}={preset}").key == model.key) == (option == usual)
 
 
 def build_corruption(option: str) -> None:

@@ -64,6 +64,11 @@ class Judging:
                 f"quality.target={self.target!r} shows masks, and the network of {self.inner!r} knows none: choose a "
                 "target without, such as OwnErrors, or an inner objective with, such as MaskedDiffusion"
             )
+        if self.target.guesses > 1 and taught_by(self.inner).masks:
+            raise ValueError(
+                f"quality.target={self.target!r} is written token after token, and {self.inner!r} fills masks: choose "
+                "OwnErrors or Filled, or NextToken within"
+            )
         if not self.weight > 0:
             raise ValueError(
                 f"quality.weight={self.weight} must be above 0; to train no quality, use the inner objective"

@@ -44,8 +44,11 @@ class Target(Protocol):
         ...
 
     @property
-    def guesses(self) -> bool:
-        """Whether the network is asked what it would have written: one more pass, without gradient."""
+    def guesses(self) -> int:
+        """How often the network is asked what it would have written: as many more passes, without gradient.
+
+        More than once is to show it what it wrote, which an objective that hides that with masks would not do.
+        """
         ...
 
     @property
@@ -84,8 +87,8 @@ class OwnErrors:
         return False
 
     @property
-    def guesses(self) -> bool:
-        return True
+    def guesses(self) -> int:
+        return 1
 
     @property
     def repeats(self) -> int:
@@ -102,6 +105,76 @@ class OwnErrors:
         blank = hidden & ~full & coins(share, batch.tokens, generator)
         canvas = torch.where(blank, batch.mask_id, torch.where(hidden, written, batch.tokens))
         return Question(canvas, batch.judged & (canvas != batch.mask_id), canvas == batch.tokens, t[:, 0])
+
+
+@dataclass(frozen=True)
+class OwnChains:
+    """Whole texts of a causal network's own, thought and answer, every judged token asked: is it right?
+
+    What a verifier of chains has to be taught on [arXiv:2110.14168, section 4]: where a step goes wrong, what follows
+    is written on top of it, which single errors in a right text never show. All tokens of a text are drawn at once, in
+    rounds, by noise that stays [Jacobi iteration; arXiv:2002.03629]: after k rounds the first k tokens are those that
+    would have been drawn one after another, and so is all the rest as soon as a round changes nothing. A round begins
+    from what the last one wrote, the first one from the right text; each is one pass of the whole batch.
+
+    rounds: 1 or more; one is a text of errors of which none follows from another.  hottest: a row is drawn at a
+    temperature between 1 and that, evenly, so that a network that errs seldom has errors to learn from.
+
+    A thought is as long as the right one: its end is written where that ends and nowhere before.
+    """
+
+    rounds: int = 4
+    hottest: float = 2.0
+
+    def __post_init__(self) -> None:
+        if self.rounds < 1:
+            raise ValueError(f"target.rounds={self.rounds} is how often a text is drawn anew: give 1 or more")
+        if not 1 <= self.hottest < float("inf"):
+            raise ValueError(f"target.hottest={self.hottest} is the highest temperature of a row: give 1 or more")
+
+    @property
+    def blanks(self) -> bool:
+        return False
+
+    @property
+    def guesses(self) -> int:
+        return self.rounds
+
+    @property
+    def repeats(self) -> int:
+        return 1
+
+    @torch.no_grad()
+    def __call__(self, inner: Guessing, network: Network, batch: Batch, generator: torch.Generator) -> Question:
+        tokens = batch.tokens
+        rows = torch.rand(tokens.shape[0], generator=generator, device=tokens.device, dtype=torch.float64)
+        heat = (1 + (self.hottest - 1) * rows)[:, None, None]
+        shape = (*tokens.shape, batch.mask_id)
+        # -log of an exponential time is a Gumbel variable, and the highest of logits with such noise is a draw.
+        arrivals = torch.empty(shape, dtype=torch.float64, device=tokens.device).exponential_(generator=generator)
+        for _ in range(self.rounds):
+            logits = inner.guess(network, batch._replace(tokens=tokens), batch.editable, generator)
+            tokens = self.written(batch, logits.double() / heat - arrivals.log())
+        return Question(tokens, batch.judged, tokens == batch.tokens, torch.ones_like(rows))
+
+    def written(self, batch: Batch, scores: Tensor) -> Tensor:
+        """The highest of scores [B, L, V] at each editable position, but for the end of a thought: [B, L] int64."""
+        ends, end_id = thought_ends(batch)
+        # What begins with its answer has no thought to end, and no token is out of bounds to it.
+        ending = torch.arange(scores.shape[-1], device=scores.device) == end_id[:, None, None]
+        scores = torch.where(ending & ~batch.judged[..., None], -torch.inf, scores)
+        return torch.where(batch.editable & ~ends, scores.argmax(-1), batch.tokens)
+
+
+def thought_ends(batch: Batch) -> tuple[Tensor, Tensor]:
+    """Where a row's thought ends, [B, L] bool, and the token there, [B] int64, -1 in a row without a thought.
+
+    It is the token that is written right before the first one that is judged.
+    """
+    answer = (batch.judged.cumsum(-1) == 1) & batch.judged
+    ends = answer.roll(-1, -1) & batch.editable
+    ends[:, -1] = False  # nothing is judged after the last
+    return ends, torch.where(ends.any(-1), (batch.tokens * ends).sum(-1), -1)
 
 
 @dataclass(frozen=True)
@@ -149,8 +222,8 @@ class Filled:
         return self.fill is not None
 
     @property
-    def guesses(self) -> bool:
-        return True
+    def guesses(self) -> int:
+        return 1
 
     @torch.no_grad()
     def __call__(self, inner: Guessing, network: Network, batch: Batch, generator: torch.Generator) -> Question:
@@ -192,8 +265,8 @@ class Corrupted:
         return kinds(self.corruption)[0]
 
     @property
-    def guesses(self) -> bool:
-        return False
+    def guesses(self) -> int:
+        return 0
 
     @property
     def repeats(self) -> int:
@@ -243,8 +316,8 @@ class Replaced:
         return True
 
     @property
-    def guesses(self) -> bool:
-        return True
+    def guesses(self) -> int:
+        return 1
 
     @property
     def repeats(self) -> int:

@@ -388,7 +388,7 @@ class Kept:
         return self.target.blanks
 
     @property
-    def guesses(self) -> bool:
+    def guesses(self) -> int:
         return self.target.guesses
 
     @property
