@@ -5,7 +5,7 @@
 #   PIP_INDEX_URL and pip's other environment variables are pip's own, and mean what they mean everywhere.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv setup demo test test-all say-test say-test-all check tasks policies experiment experiments solve report compare tune bench clean
+.PHONY: help venv setup demo test test-all say-test say-test-all check tasks policies experiment experiments solve report compare match tune bench clean
 
 PYTHON  ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
                $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -73,6 +73,10 @@ report: .venv/.stamp  ## NAME=<name>: makes the table and page of outputs/<name>
 compare: .venv/.stamp  ## RECORDS=<folder or file> FIRST=<arm@budget> SECOND=<arm@budget>: the second against the first, paired: seconds
 	@test -n '$(RECORDS)' -a -n '$(FIRST)' -a -n '$(SECOND)' || { echo 'say which: make compare RECORDS=experiments/remask_vs_no_remask FIRST=random@128 SECOND=learned@128' >&2; exit 2; }
 	@$(RUN) -m dlmreason.compare records='$(RECORDS)' first='$(FIRST)' second='$(SECOND)' $(ARGS)
+
+match: .venv/.stamp  ## NAME=<claim> FIRST=<arm> SECOND=<arm> [ARGS=by=depth]: the settings of the second that spend what the first does: seconds
+	@test -n '$(NAME)' -a -n '$(FIRST)' -a -n '$(SECOND)' || { echo 'say what: make match NAME=<claim> FIRST=<arm> SECOND=<arm>' >&2; exit 2; }
+	@$(RUN) -m dlmreason.match experiment=$(NAME) first=$(FIRST) second=$(SECOND) $(ARGS)
 
 bench: .venv/.stamp  ## times a pass, an update and a generated token on this machine: 5 minutes
 	@echo 'bench: times a pass, an update and a token; 5 minutes on an idle machine'

@@ -249,6 +249,8 @@ RULES: dict[str, Rule] = {
     "arms.*.passes": Maybe(Integer(1, 2**40)),
     "tuning.trials": Integer(8, 2**20),
     "tuned": Maybe(Text()),
+    "by": Choice("flops", "depth", "latency", "throughput"),
+    "measured": Maybe(Text()),
     "logger.mode": Choice("offline", "online", "disabled"),
 }
 """What a dotted key may hold. `*` stands for any run of characters; the first pattern that fits decides; an absent key

@@ -97,32 +97,6 @@ def chains_depth(shape: Sizes, prompt: int, generated: int, chains: int) -> int:
 
 
 @dataclass(frozen=True)
-class Pace:
-    """The price in seconds, from seconds that were measured on one device.
-
-    `passes` prices denoising passes, `chains` prices chains, at the batch at which the seconds were measured.
-    call: seconds of one pass, or of writing one token in every row.  prompt: seconds of reading a prompt.  rows: chains
-    written at the same time; further ones wait for the next round.
-    """
-
-    call: float
-    prompt: float = 0.0
-    rows: int = 1
-
-    def __post_init__(self) -> None:
-        _positive("call", self.call, "seconds")
-        if not (isfinite(self.prompt) and self.prompt >= 0):
-            raise ValueError(f"prompt={self.prompt} seconds must be finite, and 0 or more: measure it again")
-        _counts(rows=self.rows)
-
-    def passes(self, shape: Sizes, length: int, passes: int) -> float:
-        return passes * self.call
-
-    def chains(self, shape: Sizes, prompt: int, generated: int, chains: int) -> float:
-        return self.prompt + -(-chains // self.rows) * chain_queries(shape, generated) * self.call
-
-
-@dataclass(frozen=True)
 class Setting(Generic[T]):
     """A setting and what it spends."""
 

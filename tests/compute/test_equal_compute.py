@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from dlmreason.compute.flops import generation_flops, pass_flops
 from dlmreason.compute.matching import (
     Match,
-    Pace,
     Training,
     UnmatchedError,
     chains_depth,
@@ -32,9 +31,15 @@ from dlmreason.networks.shape import Shape
 AR = Shape(vocabulary_size=12, length=99, num_layers=3, width=32, num_heads=4, attention="causal", quality=True)
 PLAIN = replace(AR, quality=False)
 BOTH = Shape(vocabulary_size=12, length=99, num_layers=3, width=32, num_heads=4)
-PACE = Pace(call=0.004, prompt=0.011, rows=8)
-CHAIN_PRICES = {"flops": generation_flops, "depth": chains_depth, "seconds": PACE.chains}
-PASS_PRICES = {"flops": passes_flops, "depth": passes_depth, "seconds": PACE.passes}
+
+
+def rounds(shape: Shape, prompt: int, generated: int, chains: int) -> float:
+    """A price with steps: seconds of eight chains at a time."""
+    return 0.011 + -(-chains // 8) * generated * 0.004
+
+
+CHAIN_PRICES = {"flops": generation_flops, "depth": chains_depth, "seconds": rounds}
+PASS_PRICES = {"flops": passes_flops, "depth": passes_depth, "seconds": lambda shape, length, passes: 0.004 * passes}
 FEW = 60
 
 prices = st.sampled_from(sorted(CHAIN_PRICES))
@@ -181,14 +186,6 @@ def test_depth_is_what_the_ledger_counts() -> None:
     assert passes_depth(BOTH, 40, 7) == 7
 
 
-def test_seconds_are_rounds_of_chains() -> None:
-    pace = Pace(call=0.5, prompt=3.0, rows=4)
-    assert pace.chains(PLAIN, 10, 21, 4) == 3.0 + 20 * 0.5
-    assert pace.chains(PLAIN, 10, 21, 5) == 3.0 + 2 * 20 * 0.5
-    assert match_chains(43.0, PLAIN, 10, 21, price=pace.chains).chosen("chains") == 13  # the fewest of four rounds
-    assert match_passes(1e-3, BOTH, 10, price=Pace(1e-4).passes).chosen("passes") == 10
-
-
 @pytest.mark.parametrize("by", Training._fields)
 def test_a_training_is_matched_by_one_of_its_sums(by: str) -> None:
     """At another batch size and price an update, the three say three things."""
@@ -207,9 +204,6 @@ def test_a_training_is_matched_by_one_of_its_sums(by: str) -> None:
         (lambda: match_thought(1e9, AR, 10, 5, 0), "chains=0"),
         (lambda: match_passes(1e9, BOTH, 10, tolerance=2), "tolerance=2 must be a share"),
         (lambda: match_size(1e9, [], lambda shape: 1), "family of networks is empty"),
-        (lambda: Pace(0), "call=0 seconds must be finite and above 0"),
-        (lambda: Pace(1, prompt=-1), "prompt=-1 seconds"),
-        (lambda: Pace(1, rows=0), "rows=0 must be a whole number"),
     ],
 )
 def test_bad_input_is_refused_with_the_number(call: Callable[[], Any], says: str) -> None:
