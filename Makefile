@@ -5,7 +5,7 @@
 #   PIP_INDEX_URL and pip's other environment variables are pip's own, and mean what they mean everywhere.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv setup demo test test-all say-test say-test-all check tasks policies experiment experiments solve report compare match tune bench clean
+.PHONY: help venv setup demo test test-all say-test say-test-all check tasks policies experiment experiments solve watch report compare match tune bench clean
 
 PYTHON  ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
                $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -65,6 +65,10 @@ experiments:  ## lists the experiments
 solve: .venv/.stamp  ## PUZZLE=... [PASSES=1024]: answers one puzzle and shows the passes: seconds
 	@test -n '$(PUZZLE)' || { echo 'say which: make solve PUZZLE=0340000000000210 [PASSES=1024]' >&2; exit 2; }
 	@$(RUN) -m dlmreason.solve 'puzzle="$(PUZZLE)"' budget.passes=$(PASSES) $(ARGS)
+
+watch: .venv/.stamp  ## PUZZLE=... [PASSES=1024 ARGS='pace=20 policy=restarts']: a model deliberates before one's eyes
+	@test -n '$(PUZZLE)' || { echo 'say which: make watch PUZZLE=0340000000000210 [PASSES=1024 ARGS=pace=20]' >&2; exit 2; }
+	@$(RUN) -m dlmreason.watch 'puzzle="$(PUZZLE)"' budget.passes=$(PASSES) $(ARGS)
 
 report: .venv/.stamp  ## NAME=<name>: makes the table and page of outputs/<name> again: seconds
 	@test -n '$(NAME)' || { echo 'say which: make report NAME=<name>, a folder of outputs/' >&2; exit 2; }

@@ -251,6 +251,7 @@ RULES: dict[str, Rule] = {
     "tuned": Maybe(Text()),
     "by": Choice("flops", "depth", "latency", "throughput"),
     "measured": Maybe(Text()),
+    "pace": Maybe(Real(above=0)),
     "logger.mode": Choice("offline", "online", "disabled"),
 }
 """What a dotted key may hold. `*` stands for any run of characters; the first pattern that fits decides; an absent key

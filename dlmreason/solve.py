@@ -4,11 +4,15 @@ This file decides what a person sees of one answer; the passes are the same as i
 """
 
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TextIO
 
 from dlmreason import launch
+
+Watcher = Callable[[dict[str, Any], list[int]], None]
+"""Told of a pass: its frame, as of `sampling.trace.Trace`, and the canvas after it, tokens [L]."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +55,16 @@ class Solver:
             raise ValueError(f"{folder}: its task's symbols are no longer those that it was trained with")
 
     def solve(
-        self, puzzle: str, passes: int = 1024, policy: Any = None, seed: int = 0, watch: TextIO | None = None
+        self,
+        puzzle: str,
+        passes: int = 1024,
+        policy: Any = None,
+        seed: int = 0,
+        watch: Watcher | None = None,
+        chunk: int = 32,
     ) -> Solution:
-        """Answers one puzzle. policy: `change_of_mind` by default.  watch: where to show the passes as they are made.
+        """Answers one puzzle. policy: `change_of_mind` by default.  watch: told of the passes as they are made, `chunk`
+        at a time.
 
         Raises: ValueError for a puzzle that is none, with the reason, for fewer than 1 pass, or for a policy that needs
         what the network was not taught.
@@ -63,19 +74,27 @@ class Solver:
         from dlmreason.policies.facts import check_sound
         from dlmreason.policies.presets import change_of_mind
 
-        policy, taught = policy or change_of_mind(), self.trained.taught
-        check_sound(policy, **taught._asdict())
+        policy, network, thought = policy or change_of_mind(), self.trained.network, self.trained.thought
+        check_sound(policy, **self.trained.taught._asdict())
         if passes < 1:
             raise ValueError(f"passes={passes}: must be a whole number of 1 or more")
         example = self.task.example(puzzle)
-        network = self.trained.network
-        thought = self.trained.thought
         denoiser = denoiser_of(network, self.task, thought)
-        arm = DiffusionArm("solve", self.task, network, denoiser, policy, width=1, chunk=32, thought=thought)
-        attempt = next(arm.attempts([example], (passes,), seed))[0]
-        story = arm.traces([example], passes, seed)[example.id]
-        if watch is not None:
-            self._show(story, watch)
+        arm = DiffusionArm("solve", self.task, network, denoiser, policy, width=1, chunk=chunk, thought=thought)
+        canvas: list[int] = []
+        shown = 0
+
+        def show(story: Any) -> None:
+            nonlocal canvas, shown
+            canvas = canvas or list(story.start)
+            for frame in story.frames[shown:]:
+                for position, token in frame["changes"]:
+                    canvas[position] = token
+                if watch is not None:
+                    watch(frame, list(canvas))
+            shown = len(story.frames)
+
+        attempt, story = arm.watched(example, passes, seed, show)
         verdict = self.task.verify(example, attempt.answer)
         return Solution(
             attempt.answer,
@@ -87,19 +106,20 @@ class Solver:
             self._board(attempt.answer),
         )
 
-    def _show(self, story: Any, file: TextIO) -> None:
-        """A line for each pass that changed something, fewer as they go on."""
-        canvas = list(story.start)
+    def lines(self, file: TextIO) -> Watcher:
+        """Writes a line for each pass that changed something, fewer as they go on."""
         vocabulary = self.task.vocabulary(self.trained.thought)
         shown = 0
-        for frame in story.frames:
-            for position, token in frame["changes"]:
-                canvas[position] = token
+
+        def write(frame: dict[str, Any], canvas: list[int]) -> None:
+            nonlocal shown
             if frame["pass"] >= shown:
                 cells = " ".join("." if token == vocabulary.mask_id else vocabulary.symbol(token) for token in canvas)
                 score = "" if frame["score"] is None else f"  best quality {frame['score']:.3f}"
                 file.write(f"pass {frame['pass']:>6,}  {cells}{score}\n")
                 shown = max(frame["pass"] + 1, int(frame["pass"] * 1.25))
+
+        return write
 
     def _board(self, answer: str) -> str:
         """The answer as it lies before a person."""
@@ -139,7 +159,7 @@ def main(settings: launch.Settings) -> int:
     policy = policy_of(settings["policy"], "policy", settings["trusted"], solver.trained.taught)
     with launch.refused("puzzle", ValueError), launch.refused("policy", BadMove):
         solution = solver.solve(
-            str(settings["puzzle"]), settings["budget"]["passes"], policy, settings["seed"], sys.stdout
+            str(settings["puzzle"]), settings["budget"]["passes"], policy, settings["seed"], solver.lines(sys.stdout)
         )
     print(f"\n{solution}")
     return 0

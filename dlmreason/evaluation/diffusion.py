@@ -108,6 +108,26 @@ class DiffusionArm:
                 tracer.flush()
         return {names[number]: trace for number, trace in tracer.traces.items()}
 
+    def watched(
+        self, example: Example, passes: int, seed: int, on_chunk: Callable[[Trace], None] | None = None
+    ) -> tuple[Attempt, Trace]:
+        """One example alone: what is answered after `passes` passes, and its story. on_chunk: shown the story after
+        each chunk of passes, as far as it goes. Raises: BadMove."""
+        rows = self._rows([example])
+        number = int(rows.id)
+        tracer = Tracer({number: example.id}, self._vocabulary.mask_id)
+        sampler = Sampler(self.policy, self.meter, (passes,), seed, 1, self.chunk)
+
+        def after_chunk(*_: Any) -> None:
+            tracer.flush()
+            if on_chunk is not None:
+                on_chunk(tracer.traces[number])
+
+        with _named({number: example.id}):
+            (state,) = sampler.run(rows, observe=tracer.observe, on_chunk=after_chunk)
+        after_chunk()
+        return next(self._read(example, state, (passes,))), tracer.traces[number]
+
     def sheet(self, example: Example) -> Sheet:
         """An example as it lies before this arm's network."""
         return canvas_sheet(self.task, example, self.thought, self._prompt)
