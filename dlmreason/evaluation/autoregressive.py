@@ -15,16 +15,29 @@ from dlmreason.compute.flops import generation_flops
 from dlmreason.evaluation.attempt import Attempt, Example, Task, answer_text, known_lengths, noise_id
 from dlmreason.evaluation.decoding import Bought, Chains, Decoding, Question, Writing
 from dlmreason.sampling.chains import Batch, Chain, Prompt, Work
-from dlmreason.sampling.selection import Choice, by_first, by_judge, by_last, by_mean_log_prob, by_quality, by_vote
+from dlmreason.sampling.selection import (
+    Choice,
+    by_first,
+    by_judge,
+    by_last,
+    by_mean_log_prob,
+    by_quality,
+    by_vote,
+    by_weighted_vote,
+)
 from dlmreason.sampling.writer import Plan
 
 RULES: dict[str, Callable[[Sequence[Chain]], list[Choice]]] = {
     "vote": by_vote,
     "log_prob": by_mean_log_prob,
     "quality": by_quality,
+    "weighted_vote": by_weighted_vote,
     "first": by_first,
     "last": by_last,
 }
+JUDGED = ("quality", "weighted_vote")
+"""The rules that ask the quality head."""
+
 ORACLE = "oracle"
 """The rule that asks the task's judge, and so an arm's name in the records: an upper bound, no result."""
 
@@ -58,9 +71,10 @@ class AutoregressiveArm:
         unknown = [rule for rule in self.rules if rule not in (*RULES, ORACLE)]
         if unknown or not self.rules:
             raise ValueError(f"rules={list(self.rules)}: choose one or more of {', '.join((*RULES, ORACLE))}")
-        if "quality" in self.rules and not self.network.shape.quality:
+        judged = [rule for rule in self.rules if rule in JUDGED]
+        if judged and not self.network.shape.quality:
             raise ValueError(
-                "rules holds quality, and this network has no quality head: train one, or leave the rule out"
+                f"rules holds {judged[0]}, and this network has no quality head: train one, or leave the rule out"
             )
         if (ORACLE in self.rules) != self.oracle:
             raise ValueError(

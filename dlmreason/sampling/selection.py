@@ -56,12 +56,34 @@ def by_quality(chains: Sequence[Chain]) -> list[Choice]:
 
     Raises: ValueError without chains, or where a finished chain was not judged.
     """
-    for index, chain in enumerate(chains):
-        if chain.finished and chain.quality is None:
-            raise ValueError(
-                f"chain {index} was not judged: choosing by quality needs a network with network.quality=true"
-            )
+    _judged(chains)
     return _best(chains, lambda chain: -math.inf if chain.quality is None else chain.quality)
+
+
+def by_weighted_vote(chains: Sequence[Chain]) -> list[Choice]:
+    """For each n, the answer for which the first n chains speak most, each as much as it is likely to be right
+    [arXiv:2206.02336, section 2.2]; ties by the earlier. A rare answer that the judge overrates wins no vote.
+
+    A chain's chance is the product of the chances of its answer's tokens. The score is the answer's share of all that
+    was said.  Raises: ValueError without chains, or where a finished chain was not judged.
+    """
+    _some(chains, "a vote")
+    _judged(chains)
+    first: dict[tuple[int, ...], int] = {}
+    spoken: dict[tuple[int, ...], float] = {}
+    choices = []
+    for index, chain in enumerate(chains):
+        if chain.finished and chain.quality is not None:
+            first.setdefault(chain.answer, index)
+            chance = math.exp(chain.quality * len(chain.answer))
+            spoken[chain.answer] = spoken.get(chain.answer, 0.0) + chance
+        if not spoken:
+            choices.append(Choice(0, -math.inf))
+            continue
+        won = max(spoken, key=lambda answer: (spoken[answer], -first[answer]))
+        everything = math.fsum(spoken.values())
+        choices.append(Choice(first[won], spoken[won] / everything if everything else 0.0))
+    return choices
 
 
 def by_first(chains: Sequence[Chain]) -> list[Choice]:
@@ -92,6 +114,14 @@ def by_judge(chains: Sequence[Chain], right: Callable[[Chain], bool]) -> list[Ch
     The score is 1 or 0.  Raises: ValueError without chains.
     """
     return _best(chains, lambda chain: float(right(chain)))
+
+
+def _judged(chains: Sequence[Chain]) -> None:
+    for index, chain in enumerate(chains):
+        if chain.finished and chain.quality is None:
+            raise ValueError(
+                f"chain {index} was not judged: choosing by quality needs a network with network.quality=true"
+            )
 
 
 def _scored(chains: Sequence[Chain], choice: Choice) -> Choice:

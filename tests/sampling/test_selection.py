@@ -7,7 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dlmreason.sampling.chains import Chain
-from dlmreason.sampling.selection import Choice, by_first, by_judge, by_last, by_mean_log_prob, by_quality, by_vote
+from dlmreason.sampling.selection import (
+    Choice,
+    by_first,
+    by_judge,
+    by_last,
+    by_mean_log_prob,
+    by_quality,
+    by_vote,
+    by_weighted_vote,
+)
+
+RULES = (by_vote, by_mean_log_prob, by_quality, by_weighted_vote, by_first, by_last)
 
 
 def chain(
@@ -33,7 +44,7 @@ chains = st.lists(
 
 @given(chains)
 def test_a_choice_never_depends_on_later_chains(some: list[Chain]) -> None:
-    for rule in (by_vote, by_mean_log_prob, by_quality, by_first, by_last):
+    for rule in RULES:
         running = rule(some)
         assert [rule(some[: n + 1])[-1] for n in range(len(some))] == running
         assert all(choice.chosen <= n for n, choice in enumerate(running))
@@ -41,7 +52,7 @@ def test_a_choice_never_depends_on_later_chains(some: list[Chain]) -> None:
 
 @given(chains)
 def test_an_unfinished_chain_is_chosen_only_where_none_is_finished(some: list[Chain]) -> None:
-    for rule in (by_vote, by_mean_log_prob, by_quality, by_first, by_last):
+    for rule in RULES:
         for n, choice in enumerate(rule(some)):
             assert some[choice.chosen].finished == any(one.finished for one in some[: n + 1])
             assert (choice.score == -math.inf) == (not some[choice.chosen].finished)
@@ -75,8 +86,29 @@ def test_the_best_judged_wins() -> None:
     assert [choice.chosen for choice in by_quality(some)] == [0, 1, 1]
 
 
+def test_a_weighted_vote_sums_the_chances_of_each_answer() -> None:
+    """Two tokens of log quality q are right with a chance of exp(2 q)."""
+    some = [chain("12", quality=-0.5), chain("21", quality=-0.1), chain("12", quality=-0.5), chain("12", quality=-0.5)]
+    low, high = math.exp(-1.0), math.exp(-0.2)
+    said = by_weighted_vote(some)
+    assert [choice.chosen for choice in said] == [0, 1, 1, 0]
+    shares = [1.0, high / (low + high), high / (2 * low + high), 3 * low / (3 * low + high)]
+    assert [choice.score for choice in said] == pytest.approx(shares)
+
+
+@given(chains)
+def test_a_weighted_vote_of_equal_weights_is_a_vote(some: list[Chain]) -> None:
+    equal = [one if one.quality is None else one._replace(quality=-0.3, log_prob=0.0) for one in some]
+    assert [choice.chosen for choice in by_weighted_vote(equal)] == [choice.chosen for choice in by_vote(equal)]
+
+
+def test_one_chain_that_the_judge_overrates_wins_by_quality_and_loses_the_weighted_vote() -> None:
+    some = [chain("33", quality=-0.001)] + [chain("12", quality=-0.01)] * 9
+    assert by_quality(some)[-1].chosen == 0 and by_weighted_vote(some)[-1].chosen == 1
+
+
 def test_what_cannot_be_chosen_is_refused() -> None:
-    for rule in (by_vote, by_mean_log_prob, by_quality, by_first, by_last):
+    for rule in RULES:
         with pytest.raises(ValueError, match="over no chains"):
             rule([])
     with pytest.raises(ValueError, match=r"network\.quality=true"):
