@@ -10,12 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dlmreason import launch
-from dlmreason.analysis import words
+from dlmreason.analysis import packed, words
 from dlmreason.analysis.comparison import LEVEL, At, Table, compare, point, table
 from dlmreason.analysis.crossing import DEPTH, FLOPS, Axis, crossing, said, seconds
 from dlmreason.analysis.family import place, within_reach
 from dlmreason.analysis.pace import latency, throughput
-from dlmreason.analysis.records import Measurement, Record, RecordsError, Timing, read
+from dlmreason.analysis.records import Measurement, RecordsError, Timing, read
 
 
 def lines(found: Table, first: At, second: At) -> Iterator[str]:
@@ -45,7 +45,8 @@ def _axis(name: str, path: Path) -> Axis:
     if name in (known := {"flops": FLOPS, "depth": DEPTH}):
         return known[name]
     timed = name == "seconds"
-    beside = path.with_name(path.name.replace("records", "timings" if timed else "measurements").removesuffix(".gz"))
+    name = path.name.removesuffix(".gz").replace(".parquet", ".jsonl")
+    beside = path.with_name(name.replace("records", "timings" if timed else "measurements"))
     try:
         if timed:
             return seconds(read(beside, Timing).items)
@@ -55,21 +56,21 @@ def _axis(name: str, path: Path) -> Axis:
         raise launch.BadInput(f"axis={name}: {beside} cannot be read: {error.strerror}{how}") from None
 
 
-def records_in(path: Path) -> Path:
+def records_of(path: Path) -> Path:
     """The file itself, or the records of a folder.  Raises: BadInput."""
     if not path.is_dir():
         return path
-    for name in ("records.jsonl", "records.jsonl.gz"):
-        if (path / name).exists():
-            return path / name
-    raise launch.BadInput(f"records={path}: there is no records.jsonl or records.jsonl.gz in it: give the file")
+    found = packed.records_in(path)
+    if found is None:
+        raise launch.BadInput(f"records={path}: there is none of {', '.join(packed.FILES)} in it: give the file")
+    return found
 
 
 def main(settings: launch.Settings) -> int:
     """The entry point."""
-    path = records_in(Path(settings["records"]))
+    path = records_of(Path(settings["records"]))
     try:
-        contents = read(path, Record)
+        contents = packed.load(path)
     except OSError as error:
         raise launch.BadInput(f"records={path}: cannot be read: {error.strerror}") from None
     for problem in contents.problems:

@@ -19,26 +19,27 @@ def report(folder: Path, show: bool = True) -> dict[str, Any]:
 
     Raises: BadInput where there is nothing to report, or records that do not belong together.
     """
-    from dlmreason.analysis.records import Record, RecordsError, read
+    from dlmreason.analysis.packed import load, records_in
+    from dlmreason.analysis.records import RecordsError
     from dlmreason.analysis.summary import summary
     from dlmreason.reports import figure, page, tables, terminal
 
-    paths = [path for path in (folder / "records.jsonl", folder / "records.jsonl.gz") if path.exists()]
-    if not paths:
+    path = records_in(folder)
+    if path is None:
         raise launch.BadInput(
             f"{folder}: there are no records in it: run the experiment first, or give another output="
         )
-    contents = read(paths[0], Record)
+    contents = load(path)
     for problem in contents.problems:
         launch.say(f"left out: {problem}")
     if not contents.items:
-        raise launch.BadInput(f"{paths[0]}: holds no usable record")
+        raise launch.BadInput(f"{path}: holds no usable record")
     run = json_of(folder / "run.json")
-    with launch.refused(str(paths[0]), RecordsError):
+    with launch.refused(str(path), RecordsError):
         found = summary(
             contents.items,
             mind=run.get("primary") or "change_of_mind",
-            learning=_learning(folder),
+            learning=learning_of(folder),
             family=run.get("family"),
             tolerance=run.get("tolerance"),
             bounds=run.get("bounds") or (),
@@ -56,8 +57,11 @@ def report(folder: Path, show: bool = True) -> dict[str, Any]:
     return found
 
 
-def _learning(folder: Path) -> dict[str, Mapping[str, float]]:
-    """Of each model, its validation accuracy at half and at full training."""
+def learning_of(folder: Path) -> dict[str, Mapping[str, float]]:
+    """Of each model, its validation accuracy at half and at full training; where the models are not kept, as told."""
+    told = json_of(folder / "run.json").get("learning")
+    if told is not None:
+        return told
     models = sorted((folder / "models").glob("*/description.json"))
     found = {path.parent.name: json_of(path).get("extra", {}).get("learning", {}) for path in models}
     return {name: shares for name, shares in found.items() if {"half", "full"} <= shares.keys()}

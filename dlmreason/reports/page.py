@@ -19,6 +19,7 @@ from typing import Any
 
 from dlmreason import disk
 from dlmreason.analysis import revisions, words
+from dlmreason.analysis.packed import FILES, load, records_in
 from dlmreason.analysis.records import Record, RecordsError, Timing, Trace, read
 from dlmreason.analysis.summary import summary as summarise
 from dlmreason.reports import sections
@@ -47,8 +48,8 @@ class Found:
 def write(folder: Path | str, to: Path | str | None = None, summary: dict[str, Any] | None = None) -> Path:
     """Writes the page of an output folder and returns its path: `to`, or `report.html` in the folder.
 
-    Reads what there is of records.jsonl (or .gz), timings.jsonl, traces.jsonl, summary.json, run.json, config.yaml and
-    metrics/*.jsonl.  summary: used in place of summary.json.
+    Reads what there is of records.jsonl (or another of packed.FILES), timings.jsonl, traces.jsonl, summary.json,
+    run.json, config.yaml and metrics/*.jsonl.  summary: used in place of summary.json.
     """
     folder = Path(folder)
     target = Path(to) if to else folder / "report.html"
@@ -63,12 +64,9 @@ def write(folder: Path | str, to: Path | str | None = None, summary: dict[str, A
 def gather(folder: Path) -> Found:
     """Everything usable in the folder."""
     found = Found()
-    name = (
-        "records.jsonl"
-        if (folder / "records.jsonl").exists() or not (folder / "records.jsonl.gz").exists()
-        else "records.jsonl.gz"
-    )
-    found.records = _lines(folder / name, Record, found.problems, wanted=True)
+    path = records_in(folder) or folder / FILES[0]
+    name = path.name
+    found.records = _lines(path, Record, found.problems, wanted=True)
     found.timings = _lines(folder / "timings.jsonl", Timing, found.problems)
     found.traces = _lines(folder / "traces.jsonl", Trace, found.problems)
     found.run = _json(folder / "run.json", found.problems)
@@ -91,7 +89,7 @@ def gather(folder: Path) -> Found:
 
 def _lines(path: Path, kind: Any, problems: list[str], wanted: bool = False) -> list[Any]:
     try:
-        items, bad = read(path, kind)
+        items, bad = load(path) if kind is Record else read(path, kind)
     except FileNotFoundError:
         if wanted:
             problems.append(f"{path.name}: not there, so no answers can be shown")

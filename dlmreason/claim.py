@@ -1,0 +1,87 @@
+"""What of a claim's runs is kept: `python -m dlmreason.claim from=[outputs/a,outputs/b] to=experiments/<claim>`.
+
+Runs of several seeds become one folder of records, timings, measurements, table and figure, from which the table and
+the figure are made again to the byte by `report`. This file decides which files are kept, and what of a run is told:
+settings, seeds, commands and versions, nothing of the machine's folders.
+"""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from dlmreason import disk, launch
+from dlmreason.analysis.packed import pack
+from dlmreason.analysis.records import Measurement, Record, RecordsError, Timing, encode, read
+from dlmreason.report import json_of, learning_of, report
+
+SAME = ("title", "primary", "family", "tolerance", "bounds")
+"""Of what was declared, what runs must agree on to be one claim."""
+
+
+def main(settings: launch.Settings) -> int:
+    """The entry point."""
+    folders, to = [Path(each) for each in settings["from"]], Path(settings["to"])
+    problems = [f"from: {folder} has no records.jsonl" for folder in folders if not (folder / "records.jsonl").exists()]
+    if problems or not folders:
+        raise launch.BadInput(*(problems or ["from=[]: name the folders of one run or more"]))
+    runs = [json_of(folder / "run.json") for folder in folders]
+    for run, folder in zip(runs, folders, strict=True):
+        differing = [key for key in SAME if run.get(key) != runs[0].get(key)]
+        if differing:
+            raise launch.BadInput(
+                f"from: {folder} and {folders[0]} differ in {', '.join(differing)}: they are no seeds of one claim"
+            )
+    records = [each for folder in folders for each in _whole(folder / "records.jsonl", Record)]
+    to.mkdir(parents=True, exist_ok=True)
+    with launch.refused("from", RecordsError):
+        pack(records, to / "records.parquet")
+    _lines(to / "timings.jsonl", [each for folder in folders for each in _whole(folder / "timings.jsonl", Timing)])
+    # Seconds are compared on one machine at one time: those of the first run that has them.
+    measured = (_whole(folder / "measurements.jsonl", Measurement) for folder in folders)
+    _lines(to / "measurements.jsonl", next(filter(None, measured), []))
+    about = told(runs, [learning_of(folder) for folder in folders])
+    disk.write(to / "run.json", json.dumps(about, indent=1, sort_keys=True) + "\n")
+    report(to, show=False)
+    launch.say(f"{len(records):,} records of {len(folders)} runs: {to}")
+    return 0
+
+
+def told(runs: Sequence[Mapping[str, Any]], learning: Sequence[Mapping[str, Mapping[str, float]]]) -> dict[str, Any]:
+    """What is kept of the runs' own descriptions. learning: of each run, accuracy at half and full training by model;
+    the mean is kept."""
+    models = {name: [each[name] for each in learning if name in each] for each in learning for name in each}
+    return {
+        **{key: runs[0].get(key) for key in ("title", *SAME[1:], "task")},
+        "seeds": [run.get("seed") for run in runs],
+        "test_reads": [run.get("test_reads", {}) for run in runs],
+        "commands": [["python", *run.get("command", [])[1:]] for run in runs],
+        "packages": runs[0].get("packages", {}),
+        "learning": {
+            name: {share: fmean(each[share] for each in of) for share in ("half", "full")}
+            for name, of in models.items()
+        },
+    }
+
+
+def _whole(path: Path, kind: Any) -> list[Any]:
+    """Every line of a file, none where there is no file. Raises: BadInput for a line that cannot be used."""
+    if not path.exists():
+        return []
+    contents = read(path, kind)
+    if contents.problems:
+        raise launch.BadInput(*(f"{path.parent}/{each}" for each in contents.problems[:5]))
+    return contents.items
+
+
+def _lines(path: Path, items: Sequence[Any]) -> None:
+    if items:
+        disk.write(path, b"".join(map(encode, items)))
+    else:
+        path.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    sys.exit(launch.run(main, "claim"))
