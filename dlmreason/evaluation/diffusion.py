@@ -29,6 +29,7 @@ from dlmreason.evaluation.attempt import (
 )
 from dlmreason.evaluation.oracle import Oracle, told
 from dlmreason.evaluation.snapshot import Snapshot
+from dlmreason.sampling.counters import RowCounters, row_counters
 from dlmreason.sampling.denoise import Counts, Rows, Sampler, State
 from dlmreason.sampling.events import KINDS
 from dlmreason.sampling.guard import BadMove
@@ -40,8 +41,8 @@ class DiffusionArm:
     """Answers by denoising passes under a policy.
 
     denoiser: the network as a `Denoiser`.  width, chunk: see `Sampler`.  thought: its canvas holds a thought before the
-    answer.  oracle: its quality is the truth, see `Oracle`.  Its FLOPs are `prompt_flops` for each row, once, and
-    `cached_pass_flops` for each of its calls.
+    answer.  oracle: its quality is the truth, see `Oracle`.  counted: keeps `counters` of its rows.  Its FLOPs are
+    `prompt_flops` for each row, once, and `cached_pass_flops` for each of its calls.
     """
 
     name: str
@@ -54,6 +55,7 @@ class DiffusionArm:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     thought: bool = False
     oracle: bool = False
+    counted: bool = False
 
     def __post_init__(self) -> None:
         self.length = canvas_length(self.task, self.thought)
@@ -63,6 +65,9 @@ class DiffusionArm:
         self.meter = Metered(reads, self.flops_per_pass, self.prompt_flops)
         self.counts = Counts()
         self._vocabulary = self.task.vocabulary(self.thought)
+        self.counters: RowCounters | None = None
+        if self.counted:
+            self.counters = row_counters(self._vocabulary.mask_id, self.length, shape.outputs)
 
     @property
     def revises(self) -> bool:
@@ -81,8 +86,10 @@ class DiffusionArm:
         seed: int,
         snapshot: Snapshot | None = None,
         on_chunk: Callable[[int, Counts], None] | None = None,
+        on_walk: Callable[[Example, int, State], None] | None = None,
     ) -> Iterator[list[Attempt]]:
         """All attempts at one example together. snapshot: goes on from what it holds, and keeps it up to date.
+        on_walk: told (example, its last rung, the row's last state) of each walk, before the attempts.
 
         Raises: BadMove where the policy breaks a rule, see `sampling.guard`.
         """
@@ -92,6 +99,8 @@ class DiffusionArm:
             last = number == len(ladders) - 1
             keeper = snapshot if self.policy.anytime else None
             for example, state in self._walk(examples, rungs, seed, keeper, on_chunk):
+                if on_walk is not None:
+                    on_walk(example, rungs[-1], state)
                 kept = waiting.setdefault(example.id, [])
                 kept += self._read(example, state, rungs)
                 if last:
@@ -131,7 +140,7 @@ class DiffusionArm:
         rows = self._rows(examples)
         by_id = dict(zip(rows.id.tolist(), examples, strict=True))
         names = {number: example.id for number, example in by_id.items()}
-        sampler = Sampler(self.policy, self.meter, rungs, seed, self.width, self.chunk)
+        sampler = Sampler(self.policy, self.meter, rungs, seed, self.width, self.chunk, self.counters)
         pool, finished = None, []
         if snapshot is not None and examples:
             with _named(names):

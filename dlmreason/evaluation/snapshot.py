@@ -104,7 +104,7 @@ class Snapshot:
     ) -> State | None:
         shapes, spec = tree_flatten(template)
         if len(leaves) != len(shapes):
-            self._report(f"{path} is of another version and is not used; its rows begin anew")
+            self._report(f"{path} is of another version, or counters, and is not used; its rows begin anew")
             return None
         state: State = tree_unflatten([leaf.to(like.device) for leaf, like in zip(leaves, shapes, strict=True)], spec)
         if tuple(rungs[: len(old)]) != old:
