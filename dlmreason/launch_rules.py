@@ -203,6 +203,7 @@ RULES: dict[str, Rule] = {
     "budget.ar_width": Integer(1, 2**16),
     "budget.ar_chains": COUNT,
     "budget.traces": Integer(0),
+    "budget.trace_events": Maybe(Integer(1, 2**40)),
     "budget.time": Boolean(),
     "budget.counters": Boolean(),
     "budget.mismatch": Maybe(Real(0, below=1)),
