@@ -190,6 +190,8 @@ RULES: dict[str, Rule] = {
     "records": Text(),
     "first": Text(),
     "second": Text(),
+    "of": Text(),
+    "bar": Maybe(Real()),
     "family": Maybe(Several(Several(Text(), fewest=2))),
     "tolerance": Maybe(Real(0, below=1)),
     "axis": Choice("flops", "depth", "seconds", "latency", "throughput"),
