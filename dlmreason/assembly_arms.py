@@ -102,7 +102,8 @@ def arm_of(
         thought, oracle = trained[arm["model"]].thought, arm.get("oracle", False)
         denoiser = denoiser_of(network, own, thought)
         width, chunk = budget["width"], budget["chunk"]
-        return DiffusionArm(name, own, network, denoiser, policy, width, chunk, device, thought, oracle)
+        counted = budget.get("counters", False)
+        return DiffusionArm(name, own, network, denoiser, policy, width, chunk, device, thought, oracle, counted)
     unit, before = unit_of(task, trained, network.shape)
     return _autoregressive(name, settings, own, network, trained[arm["model"]].thought, unit, before)
 

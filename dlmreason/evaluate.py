@@ -7,6 +7,7 @@ progress line, the timing. What an arm does belongs to `evaluation`.
 import json
 import sys
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,10 @@ def answered(
 
     Raises: BadInput where the folder's records of this arm are of another run, or its policy breaks a rule.
     """
-    from dlmreason.analysis.records import Record, Timing, Writer, read
+    from dlmreason.analysis.records import Counted, Record, Timing, Writer, read
     from dlmreason.assembly_arms import ladder_of
     from dlmreason.compute.measure import meters_of
+    from dlmreason.evaluation.counting import Counting
     from dlmreason.evaluation.diffusion import DiffusionArm
     from dlmreason.evaluation.evaluate import Plan, belongs, evaluate, unaffordable, unfinished
     from dlmreason.evaluation.snapshot import Snapshot
@@ -37,12 +39,19 @@ def answered(
     plan = Plan(name, task, budget["split"], examples, ladder, seed, key, arm.variants, every_rung=passing)
     path, beyond_path = folder / "records.jsonl", folder / "snapshots" / f"{name}-{seed}.beyond.json"
     beyond = json_of(beyond_path).get(key, {})
-    with Writer(path, launch.say) as writer:
+    with ExitStack() as stack:
+        writer = stack.enter_context(Writer(path, launch.say))
         known = [record for record in read(path, Record).items if belongs(record, name) and record.seed == seed]
         try:
             left = unfinished(plan, known, beyond)
         except ValueError as error:
             raise launch.BadInput(f"arms.{name}: {error} ({changed(folder, settings)})") from error
+        counting = None
+        if passing and arm.counters is not None:
+            counted = stack.enter_context(Writer(folder / "counters.jsonl", launch.say))
+            counting = Counting(arm, name, seed, key, counted, read(counted.path, Counted).items)
+            wanted = {example.id for example in (*left, *counting.missing(examples, ladder))}
+            left = [example for example in examples if example.id in wanted]
         note_read(folder, name, settings, key)
         if not left:
             launch.say(f"{name}: all {len(examples)} examples are answered")
@@ -54,7 +63,7 @@ def answered(
 
             if passing:
                 snapshot = Snapshot(folder / "snapshots" / f"{name}-{seed}.pt", key, report=launch.say)
-                attempts = arm.attempts(left, plan.ladder, seed, snapshot)
+                attempts = arm.attempts(left, plan.ladder, seed, snapshot, on_walk=counting)
             else:
                 attempts = arm.attempts(left, plan.ladder, seed)
             memory = meters_of(device).peak_bytes

@@ -6,6 +6,7 @@ knows none of them.
 """
 
 import json
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -140,8 +141,10 @@ _SAYS_NOTHING = (
     "budget.rungs",
     "budget.examples",
     "budget.traces",
+    "budget.trace_events",
     "arms.*.passes",
     "budget.time",
+    "budget.counters",
     "budget.mismatch",
     "tuning.*",
     "tuned",
@@ -174,11 +177,13 @@ def keep_traces(
     chosen = choose(records, name).choices[: settings["budget"]["traces"]]
     path, done = folder / "traces.jsonl", folder / "snapshots" / "traces.json"
     wanted = sorted(choice.example for choice in chosen)
-    key = digest(name, wanted, passes, sorted({record.run_key for record in records if record.arm == name}), seed)
+    asked = (name, wanted, passes, sorted({record.run_key for record in records if record.arm == name}), seed)
+    events = settings["budget"].get("trace_events")
+    key = digest(*asked) if events is None else digest(*asked, events)
     if path.exists() and json_of(done).get("key") == key:
         return
     launch.say(f"{name}: walking {len(wanted)} puzzles again for the trace player")
-    stories = arm.traces([by_id[example] for example in wanted], passes, seed)
+    stories = _stories(folder, key, arm, [by_id[example] for example in wanted], passes, settings)
     task: Any = arm.task
     vocabulary, layout = task.vocabulary(arm.thought), task.layout
     path.unlink(missing_ok=True)
@@ -207,3 +212,25 @@ def keep_traces(
             )
     done.parent.mkdir(exist_ok=True)
     disk.write(done, json.dumps({"key": key}))
+
+
+def _stories(
+    folder: Path, key: str, arm: Any, examples: Sequence[Any], passes: int, settings: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """{example: its story}; with budget.trace_events told to files while it is walked, and gone on with after a stop.
+
+    The files of other rows, weights or settings than `key` names are removed.
+    """
+    from dlmreason.evaluation.snapshot import Snapshot
+
+    seed, events = settings["seed"], settings["budget"].get("trace_events")
+    told = folder / "traces"
+    for other in told.iterdir() if told.exists() else ():
+        if other.name != key:
+            shutil.rmtree(other)
+    if events is None:
+        stories: Mapping[str, Any] = arm.traces(examples, passes, seed)
+        return stories
+    snapshot = Snapshot(folder / "snapshots" / "traces.pt", key, report=launch.say)
+    streamed: Mapping[str, Any] = arm.streamed(examples, passes, seed, told / key, events, snapshot)
+    return streamed

@@ -144,8 +144,42 @@ class SplitRead:
     run_key: str
 
 
-Line = Record | Timing | Trace | Trial | Measurement | SplitRead
-Kind = TypeVar("Kind", Record, Timing, Trace, Trial, Measurement, SplitRead)
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What one row did on one walk, counted in constant memory; see `sampling.counters.RowCounters.told`.
+
+    A policy that plans for its total walks once for each rung, another once for all: a line for each walk. Lists are of
+    `positions`, the editable ones.
+    """
+
+    arm: str
+    example: str
+    seed: int
+    rung: int  # the walk's last
+    nfe: int
+    still: int  # passes without a change after which a row has settled
+    positions: list[int]
+    doubted: list[int]
+    restored: list[int]
+    flipped: list[int]
+    wrong_to_right: list[int]
+    right_to_wrong: list[int]
+    commit: list[int]  # the pass that last changed the committed token; 0: the start; -1: never written
+    ever_right: list[bool]
+    distinct: int  # canvases seen
+    distinct_exact: bool  # False: an estimate
+    stood_since: int  # the pass that last changed the canvas
+    fixed: bool  # the policy has said that it reads no more
+    period: int | None  # of the cycle that it is in
+    settled: int | None  # the pass by which it had
+    left: int  # passes that changed a committed token after that
+    ended: str  # settled and stayed | settled and wandered | never settled
+    curve: dict[str, list[Any]]  # pass, energy, quality, entropy, residual, level: thinned, of equal length
+    run_key: str
+
+
+Line = Record | Timing | Trace | Trial | Measurement | SplitRead | Counted
+Kind = TypeVar("Kind", Record, Timing, Trace, Trial, Measurement, SplitRead, Counted)
 NAMES: dict[type[Line], str] = {
     Record: "record",
     Timing: "timing",
@@ -153,6 +187,7 @@ NAMES: dict[type[Line], str] = {
     Trial: "trial",
     Measurement: "measurement",
     SplitRead: "split_read",
+    Counted: "counters",
 }
 
 

@@ -7,12 +7,13 @@ run once for each. It knows no task's rules and judges nothing.
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from dlmreason.canvas import NEVER, Denoiser, Policy, join
+from dlmreason.canvas import NEVER, Denoiser, Policy, join, take
 from dlmreason.compute.flops import cached_pass_flops, prompt_flops
 from dlmreason.compute.ledger import Metered
 from dlmreason.evaluation.attempt import (
@@ -29,9 +30,11 @@ from dlmreason.evaluation.attempt import (
 )
 from dlmreason.evaluation.oracle import Oracle, told
 from dlmreason.evaluation.snapshot import Snapshot
+from dlmreason.sampling.counters import RowCounters, row_counters
 from dlmreason.sampling.denoise import Counts, Rows, Sampler, State
 from dlmreason.sampling.events import KINDS
 from dlmreason.sampling.guard import BadMove
+from dlmreason.sampling.streamed import Streamed, story
 from dlmreason.sampling.trace import Trace, Tracer
 
 
@@ -40,8 +43,8 @@ class DiffusionArm:
     """Answers by denoising passes under a policy.
 
     denoiser: the network as a `Denoiser`.  width, chunk: see `Sampler`.  thought: its canvas holds a thought before the
-    answer.  oracle: its quality is the truth, see `Oracle`.  Its FLOPs are `prompt_flops` for each row, once, and
-    `cached_pass_flops` for each of its calls.
+    answer.  oracle: its quality is the truth, see `Oracle`.  counted: keeps `counters` of its rows.  Its FLOPs are
+    `prompt_flops` for each row, once, and `cached_pass_flops` for each of its calls.
     """
 
     name: str
@@ -54,6 +57,7 @@ class DiffusionArm:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     thought: bool = False
     oracle: bool = False
+    counted: bool = False
 
     def __post_init__(self) -> None:
         self.length = canvas_length(self.task, self.thought)
@@ -63,6 +67,9 @@ class DiffusionArm:
         self.meter = Metered(reads, self.flops_per_pass, self.prompt_flops)
         self.counts = Counts()
         self._vocabulary = self.task.vocabulary(self.thought)
+        self.counters: RowCounters | None = None
+        if self.counted:
+            self.counters = row_counters(self._vocabulary.mask_id, self.length, shape.outputs)
 
     @property
     def revises(self) -> bool:
@@ -81,8 +88,10 @@ class DiffusionArm:
         seed: int,
         snapshot: Snapshot | None = None,
         on_chunk: Callable[[int, Counts], None] | None = None,
+        on_walk: Callable[[Example, int, State], None] | None = None,
     ) -> Iterator[list[Attempt]]:
         """All attempts at one example together. snapshot: goes on from what it holds, and keeps it up to date.
+        on_walk: told (example, its last rung, the row's last state) of each walk, before the attempts.
 
         Raises: BadMove where the policy breaks a rule, see `sampling.guard`.
         """
@@ -92,6 +101,8 @@ class DiffusionArm:
             last = number == len(ladders) - 1
             keeper = snapshot if self.policy.anytime else None
             for example, state in self._walk(examples, rungs, seed, keeper, on_chunk):
+                if on_walk is not None:
+                    on_walk(example, rungs[-1], state)
                 kept = waiting.setdefault(example.id, [])
                 kept += self._read(example, state, rungs)
                 if last:
@@ -128,6 +139,48 @@ class DiffusionArm:
         after_chunk()
         return next(self._read(example, state, (passes,))), tracer.traces[number]
 
+    def streamed(
+        self,
+        examples: Sequence[Example],
+        passes: int,
+        seed: int,
+        folder: Path,
+        events: int,
+        snapshot: Snapshot,
+        on_chunk: Callable[[int, Counts], None] | None = None,
+    ) -> dict[str, Trace]:
+        """As `traces`, without qualities and scores, told to files of `folder` while it walks, see `Streamed`.
+
+        snapshot: the rows go on from what it holds, and their files are cut off there; finished files stay.
+        """
+        rows = self._rows(examples)
+        names = {number: example.id for number, example in zip(rows.id.tolist(), examples, strict=True)}
+        out = Streamed(folder, names, events)
+        sampler = Sampler(self.policy, self.meter.denoiser, (passes,), seed, self.width, self.chunk)
+
+        def after_chunk(under_way: State, counts: Counts) -> None:
+            out.flush()
+            if snapshot.due:
+                out.sync()  # else a file might lack what the snapshot counts on
+                snapshot.save(under_way, sampler.rungs)
+            if on_chunk is not None:
+                on_chunk(len(under_way.index), counts)
+
+        with _named(names):
+            begin, pool = self._under_way(sampler, rows, snapshot)
+            if pool is not None:
+                held = enumerate(zip(pool.rows.id.tolist(), pool.index.tolist(), strict=True))
+                told_of = [place for place, (number, index) in held if out.resume(number, index)]
+                pool = take(pool, torch.tensor(told_of, dtype=torch.int64, device=self.device))
+                begin = _without(rows, set(pool.rows.id.tolist()))
+            begin = _without(begin, {number for number in begin.id.tolist() if out.finished(number)})
+            for state in sampler.run(begin, pool, out.observe, after_chunk):
+                out.flush()
+                out.finish(state)
+        out.sync()
+        snapshot.drop()
+        return {name: story(out.path(number), self._vocabulary.mask_id) for number, name in names.items()}
+
     def sheet(self, example: Example) -> Sheet:
         """An example as it lies before this arm's network."""
         return canvas_sheet(self.task, example, self.thought, self._prompt)
@@ -151,16 +204,8 @@ class DiffusionArm:
         rows = self._rows(examples)
         by_id = dict(zip(rows.id.tolist(), examples, strict=True))
         names = {number: example.id for number, example in by_id.items()}
-        sampler = Sampler(self.policy, self.meter, rungs, seed, self.width, self.chunk)
-        pool, finished = None, []
-        if snapshot is not None and examples:
-            with _named(names):
-                template = sampler.init(Rows(*(leaf[:1] for leaf in rows)))
-            pool = snapshot.load(template, rungs, set(by_id))
-            if pool is not None:
-                held = set(pool.rows.id.tolist())
-                keep = [place for place, number in enumerate(rows.id.tolist()) if number not in held]
-                rows = Rows(*(leaf[torch.tensor(keep, dtype=torch.int64, device=self.device)] for leaf in rows))
+        sampler = Sampler(self.policy, self.meter, rungs, seed, self.width, self.chunk, self.counters)
+        finished: list[State] = []
 
         def after_chunk(under_way: State, counts: Counts) -> None:
             if snapshot is not None:
@@ -170,6 +215,7 @@ class DiffusionArm:
 
         before = self.counts
         with _named(names):
+            rows, pool = self._under_way(sampler, rows, snapshot)
             for state in sampler.run(rows, pool, on_chunk=after_chunk):
                 self.counts = before.plus(sampler.counts)
                 if snapshot is not None:
@@ -177,6 +223,14 @@ class DiffusionArm:
                 yield by_id[int(state.rows.id)], state
         if snapshot is not None and finished:
             snapshot.finish(join(finished), rungs)
+
+    def _under_way(self, sampler: Sampler, rows: Rows, snapshot: Snapshot | None) -> tuple[Rows, State | None]:
+        """Those of `rows` that begin, and those that go on from what the snapshot holds."""
+        if snapshot is None or not len(rows.id):
+            return rows, None
+        template = sampler.init(Rows(*(leaf[:1] for leaf in rows)))
+        pool = snapshot.load(template, sampler.rungs, set(rows.id.tolist()))
+        return (rows, None) if pool is None else (_without(rows, set(pool.rows.id.tolist())), pool)
 
     def _read(self, example: Example, state: State, rungs: tuple[int, ...]) -> Iterator[Attempt]:
         sheet_at = self.sheet(example).answer_at
@@ -200,6 +254,11 @@ class DiffusionArm:
                     score=score if score > -torch.inf else None,
                     settled=nfe == final and int(state.index) >= NEVER // 2,
                 )
+
+
+def _without(rows: Rows, numbers: set[int]) -> Rows:
+    keep = [place for place, number in enumerate(rows.id.tolist()) if number not in numbers]
+    return Rows(*(leaf[torch.tensor(keep, dtype=torch.int64, device=leaf.device)] for leaf in rows))
 
 
 @contextmanager

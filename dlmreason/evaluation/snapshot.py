@@ -61,9 +61,14 @@ class Snapshot:
                 parts.append(take(state, torch.tensor(places, device=state.index.device)))
         return join(parts) if parts else None
 
+    @property
+    def due(self) -> bool:
+        """Whether the last save is long enough ago."""
+        return time.monotonic() - self._saved_at >= self._every
+
     def save(self, state: State, rungs: tuple[int, ...]) -> None:
-        """Keep rows under way, if the last save is long enough ago."""
-        if time.monotonic() - self._saved_at >= self._every:
+        """Keep rows under way, if that is due."""
+        if self.due:
             self._write(self._path, state, rungs)
             self._saved_at = time.monotonic()
 
@@ -76,6 +81,10 @@ class Snapshot:
             if places:
                 state = join([state, take(before, torch.tensor(places, device=state.index.device))])
         self._write(self._finished, state, rungs)
+        self._path.unlink(missing_ok=True)
+
+    def drop(self) -> None:
+        """Forget rows under way: they have all finished, and what became of them is told elsewhere."""
         self._path.unlink(missing_ok=True)
 
     def _write(self, path: Path, state: State, rungs: tuple[int, ...]) -> None:
@@ -104,7 +113,7 @@ class Snapshot:
     ) -> State | None:
         shapes, spec = tree_flatten(template)
         if len(leaves) != len(shapes):
-            self._report(f"{path} is of another version and is not used; its rows begin anew")
+            self._report(f"{path} is of another version, or counters, and is not used; its rows begin anew")
             return None
         state: State = tree_unflatten([leaf.to(like.device) for leaf, like in zip(leaves, shapes, strict=True)], spec)
         if tuple(rungs[: len(old)]) != old:

@@ -11,7 +11,7 @@ interrupted or not.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -69,6 +69,20 @@ class State(NamedTuple):
     canvases: Tensor  # [B, R, L] the last committed tokens at each rung
     spent: Tensor  # [B, R] int64, calls made by each rung
     changes: Tensor  # [B, R, K] int64, events by each rung
+    life: Any = ()  # what a `Counters` keeps
+
+
+class Counters(Protocol):
+    """Keeps count of rows, in a part of their state: a pytree of [B, ...] tensors whose shapes no pass changes."""
+
+    def init(self, start: State) -> Any:
+        """What is kept of rows before their first pass."""
+        ...
+
+    def __call__(self, before: State, reading: Reading, move: Move, after: State) -> Any:
+        """What is kept after a pass, which changed `before` into `after`; it must not wait for the device. What it
+        gives for rows that are not live is not used."""
+        ...
 
 
 Observer = Callable[[State, Reading, Move, State], None]
@@ -93,7 +107,7 @@ class Sampler:
 
     rungs: increasing numbers of passes at which the answer is kept. A policy that is not anytime takes exactly one
     rung, its total.  width: rows per call of the denoiser.  chunk: passes between two looks at who has finished.  seed:
-    of the noise.
+    of the noise.  counters: what keeps count of rows beside, None for nobody; it changes nothing that is said.
 
     Raises: ValueError for rungs that do not increase from 1 or more, or several rungs with a policy that is not
     anytime.
@@ -105,6 +119,7 @@ class Sampler:
     seed: int = 0
     width: int = 64
     chunk: int = 64
+    counters: Counters | None = None
 
     def __post_init__(self) -> None:
         if not self.rungs or self.rungs[0] < 1 or list(self.rungs) != sorted(set(self.rungs)):
@@ -139,7 +154,7 @@ class Sampler:
         tokens = torch.where(rows.editable, move.tokens, blank)
         events = count_events(blank, tokens, blank, rows.editable, rows.gold, mask_id)
         zero, ladder = torch.zeros_like(rows.id), len(self.rungs)
-        return State(
+        state = State(
             rows=rows,
             index=start + move.wake,
             nfe=zero,
@@ -156,6 +171,7 @@ class Sampler:
             spent=zero[:, None].repeat(1, ladder),
             changes=events[:, None].repeat(1, ladder, 1),
         )
+        return state if self.counters is None else state._replace(life=self.counters.init(state))
 
     def one_pass(
         self,
@@ -210,6 +226,8 @@ class Sampler:
             spent=torch.where(here, nfe[:, None], state.spent),
             changes=torch.where(rung, events[:, None], state.changes),
         )
+        if self.counters is not None:
+            after = after._replace(life=choose(live, self.counters(state, reading, move, after), state.life))
         if observe is not None:
             observe(state, reading, move, after)
         return after

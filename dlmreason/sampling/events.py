@@ -21,10 +21,8 @@ KINDS = (
 """Counted per row. Identity: written_right + wrong_to_right - right_to_wrong = right committed tokens."""
 
 
-def count_events(
-    before: Tensor, after: Tensor, committed: Tensor, editable: Tensor, gold: Tensor, mask_id: int
-) -> Tensor:
-    """[B, len(KINDS)] int64: the events between two canvases.
+def kinds_of(before: Tensor, after: Tensor, committed: Tensor, gold: Tensor, mask_id: int) -> tuple[Tensor, ...]:
+    """[B, L] bool for each of KINDS: the events between two canvases, position by position.
 
     before, after: [B, L] working canvases.  committed: [B, L] last token written at each position, `mask_id` where none
     was.
@@ -33,7 +31,7 @@ def count_events(
     was, now, seen, same = before != mask_id, after != mask_id, committed != mask_id, after == committed
     filled, flipped = now & ~was, now & seen & ~same
     right_before, right_after = committed == gold, after == gold
-    kinds = (
+    return (
         written := filled & ~seen,
         written & right_after,
         was & ~now,
@@ -43,4 +41,11 @@ def count_events(
         flipped & right_before,
         flipped & ~(right_before | right_after),
     )
+
+
+def count_events(
+    before: Tensor, after: Tensor, committed: Tensor, editable: Tensor, gold: Tensor, mask_id: int
+) -> Tensor:
+    """[B, len(KINDS)] int64: how many events of each kind there were at editable positions; see `kinds_of`."""
+    kinds = kinds_of(before, after, committed, gold, mask_id)
     return (torch.stack(kinds, -1) & editable[..., None]).sum(1)
