@@ -9,11 +9,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dlmreason import launch
-from dlmreason.analysis import words
+from dlmreason.analysis import packed, words
 from dlmreason.analysis.comparison import table
-from dlmreason.analysis.records import Record, RecordsError, read
+from dlmreason.analysis.records import RecordsError
 from dlmreason.analysis.stopping import Certified, Oracle, Outcome, Share, curves_of, ladder_of_rules, outcomes
-from dlmreason.compare import records_in
+from dlmreason.compare import records_of
 
 
 def lines(found: Sequence[Outcome]) -> Iterator[str]:
@@ -34,9 +34,9 @@ def _passes(share: Share) -> str:
 
 def main(settings: launch.Settings) -> int:
     """The entry point."""
-    path = records_in(Path(settings["records"]))
+    path = records_of(Path(settings["records"]))
     try:
-        contents = read(path, Record)
+        contents = packed.load(path)
     except OSError as error:
         raise launch.BadInput(f"records={path}: cannot be read: {error.strerror}") from None
     for problem in contents.problems:
