@@ -142,6 +142,7 @@ _SAYS_NOTHING = (
     "budget.traces",
     "arms.*.passes",
     "budget.time",
+    "budget.shards",
     "budget.mismatch",
     "tuning.*",
     "tuned",

@@ -204,6 +204,7 @@ RULES: dict[str, Rule] = {
     "budget.ar_chains": COUNT,
     "budget.traces": Integer(0),
     "budget.time": Boolean(),
+    "budget.shards": Integer(1, 2**10),
     "budget.mismatch": Maybe(Real(0, below=1)),
     "task.size": COUNT,
     "task.clues": Maybe(Several(Integer(0), fewest=2)),
