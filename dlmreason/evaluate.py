@@ -27,7 +27,7 @@ def answered(asked: "Asked", settings: Mapping[str, Any], folder: Path, others: 
     from dlmreason.analysis.records import Writer
     from dlmreason.answering import answer, plan_of, unanswered
     from dlmreason.progress import Progress
-    from dlmreason.sharding import adopt
+    from dlmreason.sharding import adopt, tell_of_stale
 
     plan, total = plan_of(asked, settings), len(asked.examples)
     with Writer(folder / "records.jsonl", launch.say) as writer:
@@ -43,6 +43,7 @@ def answered(asked: "Asked", settings: Mapping[str, Any], folder: Path, others: 
             if others is not None:
                 others.gather(plan, left, writer, progress)
                 return
+            tell_of_stale(plan, folder, 1)
 
             def shown(done: int, right: int) -> None:
                 progress.advance(note=f"{right} of {done} right")

@@ -273,7 +273,7 @@ class Gathering:
         """
         folder, count = writer.path.parent, self.shards.count
         places = [place_of(folder, plan, number, count) for number in range(count)]
-        _tell_of_stale(plan, folder, count)
+        tell_of_stale(plan, folder, count)
         over, missing = False, list(left)
         while True:
             started = time.monotonic()
@@ -322,14 +322,14 @@ class Gathering:
 _AGAIN = "run the same command again: it goes on from what each shard has"
 
 
-def _tell_of_stale(plan: Plan, folder: Path, count: int) -> None:
+def tell_of_stale(plan: Plan, folder: Path, count: int) -> None:
     """Says which snapshots of rows under way are of another division, and not used in this one."""
     found = {path.parent.parent.name for path in _root(folder, plan).glob("*/snapshots/*.pt")}
     other = sorted(name for name in found if not name.endswith(f"-of-{count}"))
     if other:
         launch.say(
-            f"{plan.arm}: snapshots of shards {', '.join(other)} are left unused by {count} shards: rows that were "
-            "under way there begin anew and come out the same; what was recorded is kept"
+            f"{plan.arm}: snapshots of shards {', '.join(other)} are left unused by another number of processes: their "
+            "rows begin anew and come out the same; what was recorded is kept"
         )
 
 
