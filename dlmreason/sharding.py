@@ -70,8 +70,8 @@ class Shards:
         """Raises: BadInput for more shards than examples."""
         if self.count > examples:
             raise launch.BadInput(
-                f"{self._said}: there are {examples} examples to share, and each shard answers one or more: start "
-                f"{examples} or fewer, or raise budget.examples"
+                f"{self._said}: there are {examples} examples to share: start {examples} or fewer, or "
+                "raise budget.examples"
             )
 
 

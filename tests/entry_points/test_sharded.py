@@ -86,6 +86,19 @@ def test_an_environment_that_contradicts_itself_is_refused(
         shards_of({"budget": {"shards": count}}, environment)
 
 
+@pytest.mark.parametrize(("device", "taken"), [("auto", [0, 1, 0]), ("cuda", [0, 1, 0]), ("cpu", [])])
+def test_each_takes_a_device_of_its_own_and_in_turn_where_there_are_fewer(
+    device: str, taken: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr("torch.cuda.set_device", seen.append)
+    for local in range(3):
+        sharding._take_device({"device": device}, local)
+    assert seen == taken
+
+
 # Bad input
 
 
