@@ -136,7 +136,7 @@ def test_a_training_under_a_launcher_is_refused_by_every_rank(
     assert experiment(tmp_path / "out") == 2
     said = capsys.readouterr().err
     assert "models.diffusion: is not trained in" in said and "budget.shards" in said
-    assert not list((tmp_path / "out").glob("*.*"))
+    assert content(tmp_path / "out") == {}, "nothing is written"
     if rank == "0":
         assert experiment(tmp_path / "out", "budget.examples=1") == 2
         assert "2 processes of a launcher (WORLD_SIZE): there are 1 examples" in capsys.readouterr().err
