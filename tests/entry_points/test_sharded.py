@@ -4,6 +4,7 @@ import re
 import signal
 import threading
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -162,6 +163,7 @@ def ranks(folder: Path, count: int, monkeypatch: pytest.MonkeyPatch, *argv: str)
 
     with monkeypatch.context() as patch:
         patch.setattr(sharding, "shards_of", lambda settings: Shards(count, 0))
+        patch.setattr(sharding, "redirect_stderr", nullcontext)  # threads have one standard error in common
         return launch.run(main, "experiment", argv=(*TINY, f"output={folder}", *argv))
 
 
