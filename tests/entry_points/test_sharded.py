@@ -151,7 +151,9 @@ def ranks(folder: Path, count: int, monkeypatch: pytest.MonkeyPatch, *argv: str)
 
     def main(settings: launch.Settings) -> int:
         others = [
-            threading.Thread(target=sharding.take_part, args=(Shards(count, rank, rank), settings, entry.asked_of))
+            threading.Thread(
+                target=sharding.take_part, args=(Shards(count, rank, rank), settings, entry.asked_of), daemon=True
+            )
             for rank in range(1, count)
         ]
         for thread in others:
