@@ -1,106 +1,67 @@
 """Let arms answer: `python -m dlmreason.evaluate checkpoint=<folder> policy=<name> [task.file=...] [overrides]`.
 
-This file decides the order of work around an evaluation: what is recorded already, what is left, the snapshot, the
-progress line, the timing. What an arm does belongs to `evaluation`.
+This file decides the order of work around an evaluation: what one checkpoint is asked, when it is noted that it is, the
+progress line, the timing. What is left to answer belongs to `answering`, other processes to `sharding`.
 """
 
-import json
 import sys
 from collections.abc import Mapping
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dlmreason import disk, launch
-from dlmreason.folder import changed, describe, keep_traces, note_read
-from dlmreason.report import json_of, report
+from dlmreason import launch
+from dlmreason.folder import describe, keep_traces, note_read
+from dlmreason.report import report
+
+if TYPE_CHECKING:
+    from dlmreason.answering import Asked
+    from dlmreason.sharding import Gathering
 
 
-def answered(
-    name: str, arm: Any, task: Any, settings: Mapping[str, Any], key: str, folder: Path, examples: Any
-) -> None:
+def answered(asked: "Asked", settings: Mapping[str, Any], folder: Path, others: "Gathering | None" = None) -> None:
     """Lets an arm answer what it has not, and writes records and a timing into `folder`.
 
+    others: of the processes that answer in place of this one.
     Raises: BadInput where the folder's records of this arm are of another run, or its policy breaks a rule.
     """
-    from dlmreason.analysis.records import Counted, Record, Timing, Writer, read
-    from dlmreason.assembly_arms import ladder_of
-    from dlmreason.compute.measure import meters_of
-    from dlmreason.evaluation.counting import Counting
-    from dlmreason.evaluation.diffusion import DiffusionArm
-    from dlmreason.evaluation.evaluate import Plan, belongs, evaluate, unaffordable, unfinished
-    from dlmreason.evaluation.snapshot import Snapshot
+    from dlmreason.analysis.records import Writer
+    from dlmreason.answering import answer, counting_of, plan_of, unanswered, uncounted
     from dlmreason.progress import Progress
-    from dlmreason.sampling.guard import BadMove
+    from dlmreason.sharding import adopt, tell_of_stale
 
-    budget, seed, ladder = settings["budget"], settings["seed"], ladder_of(settings, name)
-    device = next(arm.network.parameters()).device
-    passing = isinstance(arm, DiffusionArm)
-    plan = Plan(name, task, budget["split"], examples, ladder, seed, key, arm.variants, every_rung=passing)
-    path, beyond_path = folder / "records.jsonl", folder / "snapshots" / f"{name}-{seed}.beyond.json"
-    beyond = json_of(beyond_path).get(key, {})
-    with ExitStack() as stack:
-        writer = stack.enter_context(Writer(path, launch.say))
-        known = [record for record in read(path, Record).items if belongs(record, name) and record.seed == seed]
-        try:
-            left = unfinished(plan, known, beyond)
-        except ValueError as error:
-            raise launch.BadInput(f"arms.{name}: {error} ({changed(folder, settings)})") from error
-        counting = None
-        if passing and arm.counters is not None:
-            counted = stack.enter_context(Writer(folder / "counters.jsonl", launch.say))
-            counting = Counting(arm, name, seed, key, counted, read(counted.path, Counted).items)
-            wanted = {example.id for example in (*left, *counting.missing(examples, ladder))}
-            left = [example for example in examples if example.id in wanted]
-        note_read(folder, name, settings, key)
+    plan, total = plan_of(asked, settings), len(asked.examples)
+    with Writer(folder / "records.jsonl", launch.say) as writer, counting_of(plan, asked.arm, folder) as counting:
+        if others is None:
+            adopt(plan, writer)
+        left = uncounted(plan, unanswered(plan, folder, settings), counting)
+        if others is None:  # else it was, before they began
+            note_read(folder, asked.name, settings, asked.key)
         if not left:
-            launch.say(f"{name}: all {len(examples)} examples are answered")
+            launch.say(f"{asked.name}: all {total} examples are answered")
             return
-        with Progress(len(examples), name, "examples", len(examples) - len(left)) as progress:
+        with Progress(total, asked.name, "examples", total - len(left)) as progress:
+            if others is not None:
+                others.gather(plan, left, writer, progress)
+                return
+            tell_of_stale(plan, folder, 1)
 
             def shown(done: int, right: int) -> None:
                 progress.advance(note=f"{right} of {done} right")
 
-            if passing:
-                snapshot = Snapshot(folder / "snapshots" / f"{name}-{seed}.pt", key, report=launch.say)
-                attempts = arm.attempts(left, plan.ladder, seed, snapshot, on_walk=counting)
-            else:
-                attempts = arm.attempts(left, plan.ladder, seed)
-            memory = meters_of(device).peak_bytes
-            memory.begin()
-            with launch.refused(f"arms.{name}.policy", BadMove):
-                seconds = evaluate(plan, attempts, writer, known, shown)
-    if out_of_reach := unaffordable(plan, read(path, Record).items):
-        beyond_path.parent.mkdir(exist_ok=True)
-        disk.write(beyond_path, json.dumps({key: beyond | dict.fromkeys(out_of_reach, plan.ladder[-1])}))
-    passes = arm.meter.calls if passing else 0
-    with Writer(folder / "timings.jsonl", launch.say) as timings:
-        timings.append(
-            Timing(
-                arm=name,
-                rung=None,
-                seconds=seconds,
-                rows=len(left),
-                batch=arm.width,
-                passes=passes,
-                peak_bytes=int(memory.end().value or 0) or None,
-                device=str(device),
-                threads=settings["threads"],
-                run_key=key,
-            )
-        )
+            answer(plan, left, asked.arm, settings, writer, shown, counting)
 
 
 TIMED_PASSES = 64
 """More passes than these take no other time each."""
 
 
-def timed(name: str, arm: Any, settings: Mapping[str, Any], key: str, folder: Path, examples: Any) -> None:
+def timed(asked: "Asked", settings: Mapping[str, Any], folder: Path) -> None:
     """With budget.time=true, what a pass or a token takes alone and in a full batch, into measurements.jsonl, once."""
     from dlmreason.analysis.records import Measurement, Writer, read
     from dlmreason.assembly_arms import ladder_of
     from dlmreason.evaluation import timing
 
+    name, arm, _, key, examples = asked
     path = folder / "measurements.jsonl"
     if not settings["budget"].get("time"):
         return
@@ -136,11 +97,15 @@ def examples_of(task: Any, settings: Mapping[str, Any]) -> list[Any]:
     return examples
 
 
-def main(settings: launch.Settings) -> int:
-    """The entry point: one checkpoint, under one policy or by the rules of an autoregressive arm, over one task."""
+def asked_of(settings: launch.Settings) -> tuple[launch.Settings, list["Asked"]]:
+    """One checkpoint as an arm and what it is asked, and the settings with what the checkpoint says.
+
+    Raises: BadInput.
+    """
     import torch
 
     from dlmreason import assembly, assembly_arms
+    from dlmreason.answering import Asked
     from dlmreason.networks.checkpoint import CheckpointError
 
     with launch.refused("checkpoint", CheckpointError):
@@ -170,15 +135,29 @@ def main(settings: launch.Settings) -> int:
     examples = examples_of(task, settings)
     device = assembly.device_of(settings)
     ready = {made.name: made}
-    arms = {name: assembly_arms.arm_of(name, settings, task, ready, policies[name], device)}
+    key = assembly_arms.run_key(name, settings, task, ready, device)
+    made_arm = assembly_arms.arm_of(name, settings, task, ready, policies[name], device)
+    return settings, [Asked(name, made_arm, task, key, examples)]
+
+
+def main(settings: launch.Settings) -> int:
+    """The entry point: one checkpoint, under one policy or by the rules of an autoregressive arm, over one task."""
+    from dlmreason import sharding
+
+    shards = sharding.shards_of(settings)
+    if shards.follows:
+        return sharding.take_part(shards, settings, asked_of)
+    given, (settings, asked) = settings, asked_of(settings)
+    (each,) = asked
+    shards.check(len(each.examples))
     folder = Path(settings["output"])
     with launch.locked(folder):
         describe(folder, settings, first=True)
-        key = assembly_arms.run_key(name, settings, task, ready, device)
-        answered(name, arms[name], task, settings, key, folder, examples)
-        timed(name, arms[name], settings, key, folder, examples)
+        with sharding.at_work(shards, asked, settings, asked_of, given) as others:
+            answered(each, settings, folder, others)
+        timed(each, settings, folder)
         describe(folder, settings)
-        keep_traces(folder, settings, arms, {name: examples})
+        keep_traces(folder, settings, {each.name: each.arm}, {each.name: each.examples})
         report(folder)
     launch.say(f"report: {folder / 'report.html'}")
     return 0

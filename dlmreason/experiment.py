@@ -7,16 +7,20 @@ its name.
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from dlmreason import disk, launch
 from dlmreason.evaluate import answered, examples_of, timed
 from dlmreason.folder import describe, keep_traces, metrics_log
 from dlmreason.own_tasks import items_of
 from dlmreason.report import report
-from dlmreason.train import refuse_another, trained
+from dlmreason.train import refuse_another, trained, trained_before
 from dlmreason.tuning import tuned
+
+if TYPE_CHECKING:
+    from dlmreason.answering import Asked
 
 
 def main(settings: launch.Settings) -> int:
@@ -25,25 +29,29 @@ def main(settings: launch.Settings) -> int:
         raise launch.BadInput("experiment: choose one, such as experiment=demo; `make experiments` lists them")
     import torch
 
-    from dlmreason import assembly, assembly_arms, equal_compute
+    from dlmreason import assembly, assembly_arms, equal_compute, sharding
     from dlmreason.reports.mirror import Mirror
 
     settings = _one_policy(tuned(settings))
+    shards = sharding.shards_of(settings)
+    if shards.follows:
+        return sharding.take_part(shards, settings, asked_of)
     torch.set_num_threads(settings["threads"])
     task = assembly.task_of(settings)
     models = assembly.models_of(settings, task)
-    policies = assembly_arms.policies_of(settings)
+    assembly_arms.policies_of(settings)
     assembly_arms.check_arms(settings, task, models)
     _check_family(settings, {name: assembly_arms.ladder_of(settings, name) for name in settings["arms"]})
-    device = assembly.device_of(settings)
+    assembly.device_of(settings)
     examples = examples_of(task, settings)
+    shards.check(len(examples))
     items = items_of(settings, models, examples)
     affordable = equal_compute.bought(settings, task, models, items)
     equal_compute.refuse_unmatched(affordable, settings["budget"].get("mismatch"))
     folder = Path(settings["output"])
     with launch.locked(folder):
         for model in models.values():
-            refuse_another(model, settings, folder)
+            (refuse_another if shards.rank is None else trained_before)(model, settings, folder)
         describe(folder, settings, first=True)
         equal_compute.tell(affordable)
         disk.write(folder / "matching.json", json.dumps(equal_compute.plain(affordable), indent=1) + "\n")
@@ -61,16 +69,14 @@ def main(settings: launch.Settings) -> int:
         try:
             log = metrics_log(folder, mirror)
             ready = {name: trained(model, task, settings, folder, log) for name, model in models.items()}
-            arms = {
-                name: assembly_arms.arm_of(name, settings, task, ready, policies[name], device)
-                for name in settings["arms"]
-            }
-            for name, arm in arms.items():
-                key = assembly_arms.run_key(name, settings, task, ready, device)
-                answered(name, arm, task, settings, key, folder, items[name])
-                timed(name, arm, settings, key, folder, items[name])
+            asked = _asked(settings, task, ready, items)
+            with sharding.at_work(shards, asked, settings, asked_of) as others:
+                for each in asked:
+                    answered(each, settings, folder, others)
+            for each in asked:
+                timed(each, settings, folder)
             describe(folder, settings)
-            keep_traces(folder, settings, arms, items)
+            keep_traces(folder, settings, {each.name: each.arm for each in asked}, items)
             found = report(folder)
             mirror.report(found, folder / "report.html")
             mirror.artifact(f"{settings['name']}-records", "records", [folder / "records.jsonl"])
@@ -79,6 +85,36 @@ def main(settings: launch.Settings) -> int:
             mirror.finish(code)
     launch.say(f"report: {folder / 'report.html'}")
     return 0
+
+
+def asked_of(settings: launch.Settings) -> tuple[launch.Settings, list["Asked"]]:
+    """Every arm of an experiment whose models are trained.  Raises: BadInput where one is not."""
+    from dlmreason import assembly
+
+    task = assembly.task_of(settings)
+    models = assembly.models_of(settings, task)
+    ready = {name: trained_before(model, settings, Path(settings["output"])) for name, model in models.items()}
+    return settings, _asked(settings, task, ready, items_of(settings, models, examples_of(task, settings)))
+
+
+def _asked(
+    settings: launch.Settings, task: Any, ready: Mapping[str, Any], items: Mapping[str, Sequence[Any]]
+) -> list["Asked"]:
+    from dlmreason import assembly
+    from dlmreason.answering import Asked
+    from dlmreason.assembly_arms import arm_of, policies_of, run_key
+
+    policies, device = policies_of(settings), assembly.device_of(settings)
+    return [
+        Asked(
+            name,
+            arm_of(name, settings, task, ready, policies[name], device),
+            task,
+            run_key(name, settings, task, ready, device),
+            items[name],
+        )
+        for name in settings["arms"]
+    ]
 
 
 def _one_policy(settings: launch.Settings) -> launch.Settings:

@@ -145,6 +145,7 @@ _SAYS_NOTHING = (
     "arms.*.passes",
     "budget.time",
     "budget.counters",
+    "budget.shards",
     "budget.mismatch",
     "tuning.*",
     "tuned",

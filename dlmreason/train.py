@@ -22,7 +22,6 @@ def trained(model: Any, task: Any, settings: Mapping[str, Any], folder: Path, lo
 
     Raises: BadInput for a checkpoint of another training; training.interrupts.Interrupted.
     """
-    from dlmreason.assembly import loaded
     from dlmreason.networks.checkpoint import save
     from dlmreason.own_tasks import settings_of
 
@@ -30,7 +29,7 @@ def trained(model: Any, task: Any, settings: Mapping[str, Any], folder: Path, lo
     place = folder / "models" / model.name
     if _whole(place, say=True):
         launch.say(f"{model.name}: trained before, {place}")
-        return dataclasses.replace(loaded(place)[0], own_task=model.own_task)
+        return _loaded(model, folder)
     task = model.own_task or task
     fitted = _fit(model, task, settings, folder, log)
     vocabulary = task.vocabulary(model.thought)
@@ -56,7 +55,25 @@ def trained(model: Any, task: Any, settings: Mapping[str, Any], folder: Path, lo
             "learning": learning(fitted.history, model.updates),
         },
     )
-    return dataclasses.replace(loaded(place)[0], own_task=model.own_task)
+    return _loaded(model, folder)
+
+
+def trained_before(model: Any, settings: Mapping[str, Any], folder: Path) -> Any:
+    """The same where the model is there, for a process that may not train.  Raises: BadInput where it is not."""
+    refuse_another(model, settings, folder)
+    if _whole(folder / "models" / model.name) is None:
+        raise launch.BadInput(
+            f"models.{model.name}: is not trained in {folder}, and a launcher's processes do not share a training: run "
+            "the same command once in one process (python -m in place of torchrun), which trains; "
+            "budget.shards=<number> then starts the others for the answers"
+        )
+    return _loaded(model, folder)
+
+
+def _loaded(model: Any, folder: Path) -> Any:
+    from dlmreason.assembly import loaded
+
+    return dataclasses.replace(loaded(folder / "models" / model.name)[0], own_task=model.own_task)
 
 
 def refuse_another(model: Any, settings: Mapping[str, Any], folder: Path) -> None:

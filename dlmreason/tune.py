@@ -94,6 +94,9 @@ def refuse_settings(settings: Mapping[str, Any]) -> None:
     for key in ("policy", "tuned"):
         if settings.get(key):
             raise launch.BadInput(f"{key}: tuning tries settings of the experiment's own arms: leave {key} out")
+    shards = settings["budget"].get("shards", 1)
+    if shards > 1:
+        raise launch.BadInput(f"budget.shards={shards}: tuning is done by one process: leave it out")
 
 
 def tried(arm: Any, task: Any, examples: Sequence[Any], rung: int, seed: int, label: str) -> tuple[int, int, float]:

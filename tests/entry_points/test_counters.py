@@ -41,3 +41,9 @@ def test_a_finished_run_is_counted_afterwards_once_and_its_records_stay(finished
     assert experiment(folder) == 0 and (folder / "records.jsonl").read_bytes() == before
     at_once = copy(finished, tmp_path / "at_once")
     assert experiment(at_once, ON) == 0 and counters(at_once) == after
+
+
+def test_counters_of_several_processes_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert experiment(tmp_path / "out", "budget.counters=true", "budget.shards=2") == 2
+    assert "counted in one process, and there are 2" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

@@ -66,3 +66,17 @@ def test_one_puzzle_names_the_policy_too(mine: Path, sudoku: Path, capsys: pytes
     said = capsys.readouterr().err
     assert said.count("error: ") == 1
     assert "error: policy: policy Silent, example " in said
+
+
+@pytest.mark.slow
+def test_what_a_shard_refuses_is_said_once_with_its_name(
+    mine: Path, sudoku: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = f"checkpoint={sudoku / 'models' / 'diffusion'}"
+    argv = ("--config-dir", str(mine), checkpoint, "policy=silent", "trusted=[mypolicy]", "budget=tiny", *MACHINE)
+    assert start("evaluate", *argv, f"output={tmp_path / 'out'}", "budget.passes=8", "budget.shards=2") == 2
+    said = capfd.readouterr().err
+    assert "Traceback" not in said
+    told = [line for line in said.splitlines() if line.startswith("error: ")]
+    assert 1 <= len(told) <= 2  # the other one may meet it before it is ended
+    assert "of 2: arms.silent.policy: policy Silent, example " in told[0]
