@@ -15,7 +15,7 @@ from dlmreason.analysis.records import Counted, Record, Timing, Writer, read
 from dlmreason.assembly_arms import ladder_of
 from dlmreason.compute.measure import meters_of
 from dlmreason.evaluation.counting import Counting
-from dlmreason.evaluation.diffusion import DiffusionArm
+from dlmreason.evaluation.diffusion import DiffusionArm, Walking
 from dlmreason.evaluation.evaluate import Plan, belongs, evaluate, unaffordable, unfinished
 from dlmreason.evaluation.snapshot import Snapshot
 from dlmreason.folder import changed
@@ -99,10 +99,12 @@ def answer(
     writer: Writer,
     shown: Callable[[int, int], None] | None = None,
     counting: Counting | None = None,
+    walking: Callable[[Walking], None] | None = None,
 ) -> None:
     """The arm answers the examples that are `left`: records by `writer`, the rest into the folder beside them.
 
-    shown: as `on_example` of `evaluate`.  counting: told of each walk.
+    shown: as `on_example` of `evaluate`.  counting: told of each walk.  walking: told of passes as
+    they are made.
 
     Raises: BadInput where its policy breaks a rule.
     """
@@ -112,7 +114,7 @@ def answer(
     known = records_of(plan, writer.path)
     if passing:
         snapshot = Snapshot(folder / "snapshots" / f"{plan.arm}-{plan.seed}.pt", plan.run_key, report=launch.say)
-        attempts = arm.attempts(left, plan.ladder, plan.seed, snapshot, on_walk=counting)
+        attempts = arm.attempts(left, plan.ladder, plan.seed, snapshot, walking, on_walk=counting)
     else:
         attempts = arm.attempts(left, plan.ladder, plan.seed)
     memory = meters_of(device).peak_bytes

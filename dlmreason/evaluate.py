@@ -5,6 +5,7 @@ progress line, the timing. What is left to answer belongs to `answering`, other 
 """
 
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from dlmreason.report import report
 
 if TYPE_CHECKING:
     from dlmreason.answering import Asked
+    from dlmreason.evaluation.diffusion import Walking
     from dlmreason.sharding import Gathering
 
 
@@ -26,7 +28,7 @@ def answered(asked: "Asked", settings: Mapping[str, Any], folder: Path, others: 
     """
     from dlmreason.analysis.records import Writer
     from dlmreason.answering import answer, counting_of, plan_of, unanswered, uncounted
-    from dlmreason.progress import Progress
+    from dlmreason.progress import Progress, duration
     from dlmreason.sharding import adopt, tell_of_stale
 
     plan, total = plan_of(asked, settings), len(asked.examples)
@@ -48,7 +50,18 @@ def answered(asked: "Asked", settings: Mapping[str, Any], folder: Path, others: 
             def shown(done: int, right: int) -> None:
                 progress.advance(note=f"{right} of {done} right")
 
-            answer(plan, left, asked.arm, settings, writer, shown, counting)
+            total_passes, waiting, started = plan.ladder[-1], len(left), time.monotonic()
+
+            def walked(at: "Walking") -> None:
+                # What comes on top of `before`: rows that have not sat down.
+                unseated = max(0, waiting - progress.done_now - at.alive) * total_passes
+                rate = at.made / max(time.monotonic() - started, 1e-9)
+                progress.tell(
+                    f"{at.alive:,} under way, the last at pass {at.at:,} of {total_passes:,}, {rate:,.0f} passes/s, "
+                    f"{duration((at.before + unseated) / rate) if rate else 'some time'} left at most"
+                )
+
+            answer(plan, left, asked.arm, settings, writer, shown, counting, walked)
 
 
 TIMED_PASSES = 64

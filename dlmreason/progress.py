@@ -24,7 +24,7 @@ class Progress:
         self._file = file or sys.stderr
         self._rewrites = self._file.isatty()
         self._started = self._shown = time.monotonic()
-        self._note = ""
+        self._note = self._told = ""
         self._said = -1  # units done when a line was last shown
 
     def __enter__(self) -> Self:
@@ -34,6 +34,19 @@ class Progress:
         """`count` more units are done; `note` is shown behind them."""
         self._done += count
         self._note = note or self._note
+        self._show_now_and_then()
+
+    def tell(self, told: str) -> None:
+        """What happens within a unit, shown behind the note until there is something else to tell."""
+        self._told = told
+        self._show_now_and_then()
+
+    @property
+    def done_now(self) -> int:
+        """Units of this sitting."""
+        return self._done - self._before
+
+    def _show_now_and_then(self) -> None:
         now = time.monotonic()
         if now - self._shown >= (TERMINAL_SECONDS if self._rewrites else PLAIN_SECONDS):
             self._show(now)
@@ -46,9 +59,10 @@ class Progress:
             parts += [f"{rate:,.1f}/s" if rate >= 1 else f"{60 * rate:,.1f}/min"]
             left = max(self._total - self._done, 0) / rate
             parts += [f"{duration(left)} left" if left else f"{duration(now - self._started)}"]
-        return ", ".join(parts + ([self._note] if self._note else []))
+        return ", ".join([*parts, *filter(None, (self._note, self._told))])
 
     def __exit__(self, *error: object) -> None:
+        self._told = ""
         if self._done > self._before and (self._rewrites or self._said != self._done):
             self._show(time.monotonic(), last=True)
 

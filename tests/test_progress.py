@@ -84,3 +84,17 @@ def test_what_was_done_is_told_when_it_fails(now: list[float]) -> None:
         now[0] += 1
         raise RuntimeError
     assert file.getvalue().startswith("it: 2 of 5 units, 2.0/s")
+
+
+def test_what_happens_within_a_unit_is_told_and_forgotten(now: list[float]) -> None:
+    file = Terminal()
+    with Progress(10, "arm", "examples", file=file) as shown:
+        now[0] += 1
+        shown.tell("7 under way")
+        assert file.getvalue().endswith("arm: 0 of 10 examples, 7 under way\033[K")
+        shown.advance(10, "9 of 10 right")
+        now[0] += 1
+        shown.tell("nobody under way")
+        assert shown.done_now == 10
+    assert "5.0/s, 2 s, 9 of 10 right, nobody under way" in file.getvalue()
+    assert file.getvalue().endswith("9 of 10 right\033[K\n")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -36,6 +36,15 @@ from dlmreason.sampling.events import KINDS
 from dlmreason.sampling.guard import BadMove
 from dlmreason.sampling.streamed import Streamed, story
 from dlmreason.sampling.trace import Trace, Tracer
+
+
+class Walking(NamedTuple):
+    """How far rows are, between two chunks of passes."""
+
+    alive: int  # rows under way
+    at: int  # the pass that the row furthest behind is at
+    before: int  # passes that rows under way have before them, in all and at most; those that wait come on top
+    made: int  # in all, in this sitting
 
 
 @dataclass
@@ -87,7 +96,7 @@ class DiffusionArm:
         ladder: tuple[int, ...],
         seed: int,
         snapshot: Snapshot | None = None,
-        on_chunk: Callable[[int, Counts], None] | None = None,
+        on_chunk: Callable[[Walking], None] | None = None,
         on_walk: Callable[[Example, int, State], None] | None = None,
     ) -> Iterator[list[Attempt]]:
         """All attempts at one example together. snapshot: goes on from what it holds, and keeps it up to date.
@@ -147,7 +156,7 @@ class DiffusionArm:
         folder: Path,
         events: int,
         snapshot: Snapshot,
-        on_chunk: Callable[[int, Counts], None] | None = None,
+        on_chunk: Callable[[Walking], None] | None = None,
     ) -> dict[str, Trace]:
         """As `traces`, without qualities and scores, told to files of `folder` while it walks, see `Streamed`.
 
@@ -164,7 +173,7 @@ class DiffusionArm:
                 out.sync()  # else a file might lack what the snapshot counts on
                 snapshot.save(under_way, sampler.rungs)
             if on_chunk is not None:
-                on_chunk(len(under_way.index), counts)
+                on_chunk(_walking(under_way, sampler.total, counts))
 
         with _named(names):
             begin, pool = self._under_way(sampler, rows, snapshot)
@@ -199,7 +208,7 @@ class DiffusionArm:
         rungs: tuple[int, ...],
         seed: int,
         snapshot: Snapshot | None,
-        on_chunk: Callable[[int, Counts], None] | None,
+        on_chunk: Callable[[Walking], None] | None,
     ) -> Iterator[tuple[Example, State]]:
         rows = self._rows(examples)
         by_id = dict(zip(rows.id.tolist(), examples, strict=True))
@@ -211,7 +220,7 @@ class DiffusionArm:
             if snapshot is not None:
                 snapshot.save(under_way, rungs)
             if on_chunk is not None:
-                on_chunk(len(under_way.index), counts)
+                on_chunk(_walking(under_way, sampler.total, counts))
 
         before = self.counts
         with _named(names):
@@ -259,6 +268,12 @@ class DiffusionArm:
 def _without(rows: Rows, numbers: set[int]) -> Rows:
     keep = [place for place, number in enumerate(rows.id.tolist()) if number not in numbers]
     return Rows(*(leaf[torch.tensor(keep, dtype=torch.int64, device=leaf.device)] for leaf in rows))
+
+
+def _walking(under_way: State, total: int, counts: Counts) -> Walking:
+    index = under_way.index.clamp(max=total)
+    at = int(index.min()) if len(index) else total
+    return Walking(len(index), at, int((total - index).sum()), counts.charged)
 
 
 @contextmanager

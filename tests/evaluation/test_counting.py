@@ -8,12 +8,11 @@ import pytest
 
 from dlmreason.analysis.records import Counted, Writer, encode, read
 from dlmreason.evaluation.counting import Counting
-from dlmreason.evaluation.diffusion import DiffusionArm
+from dlmreason.evaluation.diffusion import DiffusionArm, Walking
 from dlmreason.evaluation.snapshot import Snapshot
 from dlmreason.networks.denoiser import Denoise
 from dlmreason.policies import presets
 from dlmreason.policies.posterior import Cap, Posterior
-from dlmreason.sampling.denoise import Counts
 from dlmreason.sampling.events import KINDS
 from tests.evaluation.tiny import LADDER, diffusion, lines, network, sudoku
 from tests.policies.test_exact_laws import Linear
@@ -85,8 +84,8 @@ def test_killed_at_any_chunk_it_ends_with_the_same_bytes(chunks: int, tmp_path: 
     class Killed(Exception):
         pass
 
-    def count(under_way: int, counts: Counts) -> None:
-        calls.append(counts.charged)
+    def count(walking: Walking) -> None:
+        calls.append(walking.made)
         if len(calls) == chunks:
             raise Killed
 

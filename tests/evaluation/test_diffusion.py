@@ -11,12 +11,11 @@ import torch
 from dlmreason.compute.flops import pass_flops
 from dlmreason.diffusion.schedules import Linear
 from dlmreason.evaluation.attempt import ANSWER, LAST, answer_text, noise_id, rows_of
-from dlmreason.evaluation.diffusion import DiffusionArm
+from dlmreason.evaluation.diffusion import DiffusionArm, Walking
 from dlmreason.evaluation.snapshot import Snapshot
 from dlmreason.networks.denoiser import Denoise
 from dlmreason.policies import presets
 from dlmreason.policies.posterior import Cap, Posterior
-from dlmreason.sampling.denoise import Counts
 from tests.evaluation.tiny import LADDER, diffusion, graphs, lines, network, sudoku, words
 
 POLICIES: dict[str, Any] = {
@@ -113,8 +112,8 @@ def test_killed_at_any_chunk_it_goes_on_from_its_snapshot(name: str, chunks: int
     whole = lines(task, undisturbed.attempts(examples, LADDER, 3))
     calls: list[int] = []
 
-    def count(under_way: int, counts: Counts) -> None:
-        calls.append(counts.charged)
+    def count(walking: Walking) -> None:
+        calls.append(walking.made)
         if len(calls) == chunks:
             raise Killed
 
@@ -223,3 +222,17 @@ def test_an_answer_ends_at_the_end_of_text_or_padding() -> None:
         assert answer_text(vocabulary, [*tokens[:2], stop, tokens[2]]) == "3 5"
         assert answer_text(vocabulary, torch.tensor([stop, *tokens])) == ""
     assert answer_text(vocabulary, [tokens[0], vocabulary.mask_id]).startswith("3 ")
+
+
+@pytest.mark.parametrize("name", sorted(POLICIES))
+def test_what_is_told_between_chunks_adds_up(name: str) -> None:
+    """Nobody has more before them than the ladder, and what was made is at most what is charged."""
+    task, told = sudoku(), []
+    arm = diffusion(task, POLICIES[name])
+    for _ in arm.attempts(list(task.examples("test")), LADDER, 3, on_chunk=told.append):
+        pass
+    assert told
+    for each in told:
+        assert 0 < each.alive <= arm.width and 0 <= each.at <= LADDER[-1]
+        assert 0 <= each.before <= each.alive * (LADDER[-1] - each.at)
+    assert max(each.made for each in told) <= arm.counts.charged
