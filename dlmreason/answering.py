@@ -17,7 +17,7 @@ from dlmreason.compute.measure import meters_of
 from dlmreason.evaluation.counting import Counting
 from dlmreason.evaluation.diffusion import DiffusionArm, Walking
 from dlmreason.evaluation.evaluate import Plan, belongs, evaluate, unaffordable, unfinished
-from dlmreason.evaluation.snapshot import Snapshot
+from dlmreason.evaluation.snapshot import ForeignSnapshot, Snapshot
 from dlmreason.folder import changed
 from dlmreason.report import json_of
 from dlmreason.sampling.guard import BadMove
@@ -31,11 +31,12 @@ class Asked(NamedTuple):
     task: Any
     key: str  # of the run
     examples: Sequence[Any]
+    facts: Mapping[str, str]  # what the key is made of, for a person
 
 
 def plan_of(asked: Asked, settings: Mapping[str, Any]) -> Plan:
     """What the evaluation of this arm is of."""
-    name, arm, task, key, examples = asked
+    name, arm, task, key, examples, _ = asked
     split, seed, ladder = settings["budget"]["split"], settings["seed"], ladder_of(settings, name)
     return Plan(name, task, split, examples, ladder, seed, key, arm.variants, every_rung=isinstance(arm, DiffusionArm))
 
@@ -94,7 +95,7 @@ def uncounted(plan: Plan, left: Sequence[Any], counting: Counting | None) -> Seq
 def answer(
     plan: Plan,
     left: Sequence[Any],
-    arm: Any,
+    asked: Asked,
     settings: Mapping[str, Any],
     writer: Writer,
     shown: Callable[[int, int], None] | None = None,
@@ -106,20 +107,21 @@ def answer(
     shown: as `on_example` of `evaluate`.  counting: told of each walk.  walking: told of passes as
     they are made.
 
-    Raises: BadInput where its policy breaks a rule.
+    Raises: BadInput where its policy breaks a rule, or the snapshot in the folder is of another run.
     """
-    folder = writer.path.parent
+    folder, arm = writer.path.parent, asked.arm
     device = next(arm.network.parameters()).device
     passing = isinstance(arm, DiffusionArm)
     known = records_of(plan, writer.path)
     if passing:
-        snapshot = Snapshot(folder / "snapshots" / f"{plan.arm}-{plan.seed}.pt", plan.run_key, report=launch.say)
+        path = folder / "snapshots" / f"{plan.arm}-{plan.seed}.pt"
+        snapshot = Snapshot(path, plan.run_key, report=launch.say, facts=asked.facts)
         attempts = arm.attempts(left, plan.ladder, plan.seed, snapshot, walking, on_walk=counting)
     else:
         attempts = arm.attempts(left, plan.ladder, plan.seed)
     memory = meters_of(device).peak_bytes
     memory.begin()
-    with launch.refused(f"arms.{plan.arm}.policy", BadMove):
+    with launch.refused(f"arms.{plan.arm}.policy", BadMove), launch.refused(f"arms.{plan.arm}", ForeignSnapshot):
         seconds = evaluate(plan, attempts, writer, known, shown)
     note_beyond(plan, folder)
     passes = arm.meter.calls if passing else 0

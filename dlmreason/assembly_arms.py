@@ -17,6 +17,7 @@ from dlmreason.diffusion.objectives import Taught
 from dlmreason.evaluation.attempt import canvas_length
 from dlmreason.evaluation.autoregressive import AutoregressiveArm
 from dlmreason.evaluation.diffusion import DiffusionArm
+from dlmreason.launch_rules import shown, walk
 from dlmreason.networks.denoiser import Denoise
 from dlmreason.networks.shape import Shape
 from dlmreason.networks.transformer import Transformer
@@ -165,22 +166,33 @@ def unit_of(task: Task, models: Mapping[str, Model] | Mapping[str, Trained], oth
     return cached_pass_flops(otherwise, canvas_length(task, False)), prompt_flops(otherwise)
 
 
-def run_key(
+def run_parts(
     name: str, settings: Mapping[str, Any], task: Task, trained: Mapping[str, Trained], device: torch.device
-) -> str:
-    """Names everything that could change this arm's records, and nothing that could not, such as the ladder."""
+) -> dict[str, Any]:
+    """Everything that could change this arm's records, by its name, and nothing that could not, such as the ladder."""
     arm, budget = settings["arms"][name], settings["budget"]
     diffusion = arm["kind"] == "diffusion"
     held = ("width",) if diffusion else ("ar_width", "ar_chains")
     pair = (0, 0) if diffusion else unit_of(task, trained, trained[arm["model"]].network.shape)
-    unit = None if diffusion else pair if pair[1] else pair[0]  # as it was while nothing came before the passes
-    return digest(
-        {key: value for key, value in arm.items() if key != "passes"},
-        {key: budget[key] for key in held},
-        trained[arm["model"]].weights,
-        unit,
-        data_of(trained[arm["model"]].own_task or task),
-        budget["split"],
-        settings["threads"],
-        device.type,
-    )
+    return {
+        f"arms.{name}": {key: value for key, value in arm.items() if key != "passes"},
+        "budget": {key: budget[key] for key in held},
+        "weights": trained[arm["model"]].weights,
+        # As it was while nothing came before the passes.
+        "FLOPs of a pass": None if diffusion else pair if pair[1] else pair[0],
+        "examples": data_of(trained[arm["model"]].own_task or task),
+        "budget.split": budget["split"],
+        "threads": settings["threads"],
+        "device": device.type,
+    }
+
+
+def run_key(parts: Mapping[str, Any]) -> str:
+    """Names a run by its `run_parts`."""
+    return digest(*parts.values())
+
+
+def run_facts(parts: Mapping[str, Any], seed: int) -> dict[str, str]:
+    """`run_parts` as a person reads them, by dotted key."""
+    leaves = ((key, value) for key, value in walk({**parts, "seed": seed}) if not isinstance(value, dict))
+    return {key: shown(value) for key, value in leaves}

@@ -61,7 +61,7 @@ def answered(asked: "Asked", settings: Mapping[str, Any], folder: Path, others: 
                     f"{duration((at.before + unseated) / rate) if rate else 'some time'} left at most"
                 )
 
-            answer(plan, left, asked.arm, settings, writer, shown, counting, walked)
+            answer(plan, left, asked, settings, writer, shown, counting, walked)
 
 
 TIMED_PASSES = 64
@@ -74,7 +74,7 @@ def timed(asked: "Asked", settings: Mapping[str, Any], folder: Path) -> None:
     from dlmreason.assembly_arms import ladder_of
     from dlmreason.evaluation import timing
 
-    name, arm, _, key, examples = asked
+    name, arm, _, key, examples, _ = asked
     path = folder / "measurements.jsonl"
     if not settings["budget"].get("time"):
         return
@@ -148,9 +148,10 @@ def asked_of(settings: launch.Settings) -> tuple[launch.Settings, list["Asked"]]
     examples = examples_of(task, settings)
     device = assembly.device_of(settings)
     ready = {made.name: made}
-    key = assembly_arms.run_key(name, settings, task, ready, device)
+    parts = assembly_arms.run_parts(name, settings, task, ready, device)
+    key, facts = assembly_arms.run_key(parts), assembly_arms.run_facts(parts, settings["seed"])
     made_arm = assembly_arms.arm_of(name, settings, task, ready, policies[name], device)
-    return settings, [Asked(name, made_arm, task, key, examples)]
+    return settings, [Asked(name, made_arm, task, key, examples, facts)]
 
 
 def main(settings: launch.Settings) -> int:

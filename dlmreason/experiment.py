@@ -102,19 +102,15 @@ def _asked(
 ) -> list["Asked"]:
     from dlmreason import assembly
     from dlmreason.answering import Asked
-    from dlmreason.assembly_arms import arm_of, policies_of, run_key
+    from dlmreason.assembly_arms import arm_of, policies_of, run_facts, run_key, run_parts
 
     policies, device = policies_of(settings), assembly.device_of(settings)
-    return [
-        Asked(
-            name,
-            arm_of(name, settings, task, ready, policies[name], device),
-            task,
-            run_key(name, settings, task, ready, device),
-            items[name],
-        )
-        for name in settings["arms"]
-    ]
+    asked = []
+    for name in settings["arms"]:
+        arm = arm_of(name, settings, task, ready, policies[name], device)
+        parts = run_parts(name, settings, task, ready, device)
+        asked.append(Asked(name, arm, task, run_key(parts), items[name], run_facts(parts, settings["seed"])))
+    return asked
 
 
 def _one_policy(settings: launch.Settings) -> launch.Settings:

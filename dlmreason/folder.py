@@ -232,6 +232,6 @@ def _stories(
     if events is None:
         stories: Mapping[str, Any] = arm.traces(examples, passes, seed)
         return stories
-    snapshot = Snapshot(folder / "snapshots" / "traces.pt", key, report=launch.say)
+    snapshot = Snapshot(told / key / "snapshot.pt", key, report=launch.say)
     streamed: Mapping[str, Any] = arm.streamed(examples, passes, seed, told / key, events, snapshot)
     return streamed

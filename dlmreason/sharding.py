@@ -169,7 +169,7 @@ def _share(asked: Asked, settings: Settings, number: int, count: int, show: bool
         name, done = f"{plan.arm}, shard {number + 1} of {count}", len(own.examples) - len(left)
         with ExitStack() as stack, Writer(place / "records.jsonl", launch.say) as writer:
             progress = stack.enter_context(Progress(len(own.examples), name, "examples", done)) if show else None
-            answer(own, left, asked.arm, settings, writer, lambda *_: progress.advance() if progress else None)
+            answer(own, left, asked, settings, writer, lambda *_: progress.advance() if progress else None)
 
 
 def _noted(plan: Plan, folder: Path) -> bool:

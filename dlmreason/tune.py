@@ -63,7 +63,7 @@ def main(settings: launch.Settings) -> int:
         ready = {name: trained(model, task, settings, folder, metrics_log(folder)) for name, model in models.items()}
         keys = {
             way: assembly.digest(
-                assembly_arms.run_key(way[0], each, task, ready, device),
+                assembly_arms.run_key(assembly_arms.run_parts(way[0], each, task, ready, device)),
                 rungs[way[0]],
                 seed,
                 [example.id for example in examples],

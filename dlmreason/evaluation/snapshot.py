@@ -1,16 +1,16 @@
 """Rows under way and rows that have finished, on disk: an interrupted evaluation goes on, a finished one can be
 extended.
 
-This file decides when a snapshot is taken and which one fits. A snapshot that does not fit this run, or is damaged, is
-left
-unused with a sentence: the rows are walked again from their start and come out the same, only later.
+This file decides when a snapshot is taken and which one fits. One that is damaged, or of another version or ladder, is
+left unused with a sentence: the rows are walked again from their start and come out the same, only later. Rows under
+way of another run are refused, with what differs, for to begin anew would write over them.
 """
 
 import hashlib
 import io
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -28,14 +28,26 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+class ForeignSnapshot(ValueError):
+    """Rows under way are of other weights, settings or examples."""
+
+
 class Snapshot:
     """The state of one arm's rows for one seed.
 
-    key: the run key; a snapshot of another is not used.  every: seconds between two saves of rows under way.
+    key: the run key.  every: seconds between two saves of rows under way.  facts: what the key is made of, by name, for
+    a person who has changed some of it.
     """
 
-    def __init__(self, path: Path, key: str, every: float = 10.0, report: Callable[[str], None] = _say) -> None:
-        self._path, self._key, self._every, self._report = path, key, every, report
+    def __init__(
+        self,
+        path: Path,
+        key: str,
+        every: float = 10.0,
+        report: Callable[[str], None] = _say,
+        facts: Mapping[str, str] | None = None,
+    ) -> None:
+        self._path, self._key, self._every, self._report, self._facts = path, key, every, report, dict(facts or {})
         self._saved_at = time.monotonic()
 
     @property
@@ -45,7 +57,8 @@ class Snapshot:
     def load(self, template: State, rungs: tuple[int, ...], wanted: set[int]) -> State | None:
         """Rows among `wanted` ids that need not begin anew, ready to walk `rungs`; None where there are none.
 
-        template: a state of one row of this run, for its structure.
+        template: a state of one row of this run, for its structure.  Raises: ForeignSnapshot where rows under way are
+        of another run.
         """
         parts = []
         held: set[int] = set()
@@ -90,7 +103,8 @@ class Snapshot:
     def _write(self, path: Path, state: State, rungs: tuple[int, ...]) -> None:
         leaves, _ = tree_flatten(state)
         buffer = io.BytesIO()
-        torch.save({"key": self._key, "rungs": list(rungs), "leaves": [leaf.cpu() for leaf in leaves]}, buffer)
+        about = {"key": self._key, "facts": self._facts, "rungs": list(rungs)}
+        torch.save({**about, "leaves": [leaf.cpu() for leaf in leaves]}, buffer)
         content = buffer.getvalue()
         path.parent.mkdir(parents=True, exist_ok=True)
         disk.write(path, hashlib.sha256(content).digest() + content)
@@ -104,9 +118,20 @@ class Snapshot:
             return None
         held = torch.load(io.BytesIO(data[_DIGEST:]), weights_only=True)
         if held["key"] != self._key:
+            if path == self._path:
+                raise ForeignSnapshot(self._foreign(held.get("facts", {})))
             self._report(f"{path} is of other weights, settings or examples and is not used; its rows begin anew")
             return None
         return self._fit(path, held["leaves"], tuple(held["rungs"]), template, rungs)
+
+    def _foreign(self, theirs: Mapping[str, str]) -> str:
+        both = {name: (theirs.get(name, "none"), self._facts.get(name, "none")) for name in {**theirs, **self._facts}}
+        differs = [f"{name}={there} there and {here} here" for name, (there, here) in both.items() if there != here]
+        return (
+            f"{self._path} holds rows under way of another run "
+            f"({', '.join(differs) or 'other weights, settings or examples'}): start it as it was, give another "
+            "name= or output=, or remove that file"
+        )
 
     def _fit(
         self, path: Path, leaves: list[Tensor], old: tuple[int, ...], template: State, rungs: tuple[int, ...]

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dlmreason import launch
+from dlmreason.evaluation.snapshot import Snapshot
 from tests.entry_points.tiny import TINY, at_call, copy, experiment, process, records, start, weights
 
 POINTS = {
@@ -181,3 +182,27 @@ def test_a_folder_in_use_is_refused_at_once(finished: Path, tmp_path: Path, caps
         said = capsys.readouterr().err
         assert said.startswith(f"error: output={folder}: another run (process ") and said.count("\n") == 1
         assert records(folder) == before
+
+
+def test_rows_under_way_are_never_written_over_by_another_run(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before the first answer a setting is changed: refused, with what differs, and nothing is lost."""
+    folder, model = tmp_path / "killed", finished / "models" / "diffusion"
+    budget = ("budget=tiny", "budget.passes=64", "budget.traces=0", "threads=1", "device=cpu")
+    argv = (f"checkpoint={model}", "policy=change_of_mind", "policy.certify=null", *budget)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(Snapshot, "due", True)
+        at_call("dlmreason.evaluation.snapshot:Snapshot.save", 3, kill, patch.setattr)
+        start("evaluate", *argv, f"output={folder}")
+    (snapshot,) = (folder / "snapshots").glob("*.pt")
+    before = snapshot.read_bytes()
+    capsys.readouterr()
+    assert start("evaluate", *argv, f"output={folder}", "policy.temperature=0.25", "budget.width=3") == 2
+    said = capsys.readouterr().err
+    assert "holds rows under way of another run" in said and "budget.width=4 there and 3 here" in said
+    assert "policy.temperature=" in said and "0.25 here" in said
+    assert snapshot.read_bytes() == before
+    for place in (folder, tmp_path / "undisturbed"):
+        assert start("evaluate", *argv, f"output={place}") == 0
+    assert records(folder) == records(tmp_path / "undisturbed")

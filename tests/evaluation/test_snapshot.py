@@ -7,7 +7,7 @@ import torch
 
 from dlmreason.canvas import take
 from dlmreason.evaluation.attempt import rows_of
-from dlmreason.evaluation.snapshot import Snapshot
+from dlmreason.evaluation.snapshot import ForeignSnapshot, Snapshot
 from dlmreason.policies import presets
 from dlmreason.sampling.denoise import Sampler, State
 from tests.evaluation.tiny import diffusion, sudoku
@@ -91,19 +91,39 @@ def test_a_damaged_snapshot_is_named_and_not_used(harm: str, tmp_path: Path, sai
     assert said == [f"{tmp_path / 'it.pt'} is damaged and is not used; its rows begin anew"]
 
 
-def test_a_snapshot_of_another_key_or_ladder_is_not_used(tmp_path: Path, said: list[str]) -> None:
+def test_rows_under_way_of_another_run_are_refused_with_what_differs(tmp_path: Path) -> None:
+    state = some()
+    facts = {"policy.doubt": "8", "weights": "abc", "old": "1"}
+    Snapshot(tmp_path / "it.pt", "key", every=0, facts=facts).save(state, RUNGS)
+    before = (tmp_path / "it.pt").read_bytes()
+    other = Snapshot(tmp_path / "it.pt", "another", every=0, facts={"policy.doubt": "4", "weights": "abc", "new": "2"})
+    differs = r"\(policy.doubt=8 there and 4 here, old=1 there and none here, new=none there and 2 here\)"
+    with pytest.raises(ForeignSnapshot, match=differs):
+        other.load(row(state, 0), RUNGS, set(ids(state)))
+    with pytest.raises(ForeignSnapshot, match="other weights, settings or examples"):
+        Snapshot(tmp_path / "it.pt", "another", facts=facts).load(row(state, 0), RUNGS, set(ids(state)))
+    assert (tmp_path / "it.pt").read_bytes() == before
+
+
+def test_finished_rows_of_another_run_are_left_and_told(tmp_path: Path, said: list[str]) -> None:
+    state = some()
+    Snapshot(tmp_path / "it.pt", "key", every=0).finish(state, RUNGS)
+    other = Snapshot(tmp_path / "it.pt", "another", report=said.append)
+    assert other.load(row(state, 0), RUNGS, set(ids(state))) is None
+    assert "of other weights, settings or examples" in said[-1]
+
+
+def test_a_snapshot_of_another_ladder_is_not_used(tmp_path: Path, said: list[str]) -> None:
     state = some()
     Snapshot(tmp_path / "it.pt", "key", every=0).save(state, RUNGS)
     wanted, like = set(ids(state)), row(state, 0)
-    assert Snapshot(tmp_path / "it.pt", "another", report=said.append).load(like, RUNGS, wanted) is None
-    assert "of other weights, settings or examples" in said[-1]
     for ladder in ((1, 2), (1, 3, 4), (1, 2, 5)):
         assert Snapshot(tmp_path / "it.pt", "key", report=said.append).load(like, ladder, wanted) is None
         assert f"is of the ladder {RUNGS} and cannot go on along {ladder}" in said[-1]
-    assert len(said) == 4
+    assert len(said) == 3
     longer = Snapshot(tmp_path / "it.pt", "key", report=said.append).load(like, (*RUNGS, 8), wanted)
     assert longer is not None and longer.answers.shape[1] == 4
-    assert len(said) == 4
+    assert len(said) == 3
 
 
 def test_a_snapshot_of_another_structure_is_not_used(tmp_path: Path, said: list[str]) -> None:
