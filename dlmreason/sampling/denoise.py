@@ -4,10 +4,9 @@ It decides when the denoiser is called, for which rows, and what is kept of the 
 policy's. One pass is one call of the denoiser for one row, or the last of several where a denoiser has to read on
 before it; each is counted, and there are no hidden calls. Nothing inside a chunk of passes branches on a value, so a
 chunk runs without waiting for the device; between chunks finished rows leave and waiting rows take their places. What a
-denoiser works out of a row for all of its passes is asked for when the row sits
-down, and is no part of its state. The denoiser is always called at the same width, because float sums depend on it:
-that, and noise that is a function of the example, make a row's result byte-equal alone or in company, at any place,
-interrupted or not.
+denoiser works out of a row for all of its passes is asked for when the row sits down, and is no part of its state. The
+denoiser is always called at the same width, because float sums depend on it: that, and noise that is a function of the
+example, make a row's result byte-equal alone or in company, at any place, interrupted or not.
 """
 
 from collections.abc import Callable, Iterator

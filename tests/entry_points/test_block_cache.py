@@ -15,7 +15,7 @@ from dlmreason.compute.flops import block_call_flops, pass_flops
 from dlmreason.networks.transformer import Transformer
 from dlmreason.policies.facts import Facts, check_keeps_blocks
 from dlmreason.policies.published import bd3
-from tests.entry_points.tiny import TINY, experiment, weights
+from tests.entry_points.tiny import TINY, experiment, start, weights
 from tests.test_conf import FEW, composed
 
 BLOCKS = "objective@models.diffusion.objective=block_diffusion"
@@ -44,21 +44,20 @@ def settings_of(*overrides: str) -> dict[str, Any]:
     return composed("experiment=demo", "task=star_graph", "network=tiny", "budget=tiny", *FEW, *overrides)
 
 
-def key_of(arm: dict[str, Any]) -> str:
+def test_off_it_changes_no_key_and_on_it_names_other_records_of_the_same_training() -> None:
     settings = settings_of(BLOCKS, "+arm@arms.bd3=bd3")
     task = assembly.task_of(settings)
     model = assembly.models_of(settings, task)["diffusion"]
-    trained = {
-        "diffusion": assembly.Trained("diffusion", model.kind, False, Transformer(model.shape), "", {}, model.taught)
-    }
-    return assembly_arms.run_key("bd3", settings | {"arms": {"bd3": arm}}, task, trained, torch.device("cpu"))
+    network = Transformer(model.shape)
+    trained = {"diffusion": assembly.Trained("diffusion", model.kind, False, network, "", {}, model.taught)}
 
+    def key(arm: dict[str, Any]) -> str:
+        return assembly_arms.run_key("bd3", settings | {"arms": {"bd3": arm}}, task, trained, torch.device("cpu"))
 
-def test_off_it_changes_no_key_and_on_it_names_other_records_of_the_same_training() -> None:
-    arm = settings_of(BLOCKS, "+arm@arms.bd3=bd3")["arms"]["bd3"]
+    arm = settings["arms"]["bd3"]
     before = {name: value for name, value in arm.items() if name != "block_cache"}
     assert arm["block_cache"] is False
-    assert key_of(before) == key_of(arm) != key_of(arm | {"block_cache": True})
+    assert key(before) == key(arm) != key(arm | {"block_cache": True})
 
 
 @pytest.mark.parametrize(
@@ -120,3 +119,9 @@ def test_a_policy_of_ones_own_must_say_so() -> None:
     settings["arms"] = {"kept": arm}
     with pytest.raises(launch.BadInput, match=r"arms\.kept\.block_cache: a block is read once.*does not say what"):
         assembly_arms.policies_of(settings)
+
+
+def test_what_passes_cost_that_depends_on_a_policy_is_not_matched(capsys: pytest.CaptureFixture[str]) -> None:
+    argv = (*ALONE, *KEPT, "first=kept", "second=answer")
+    assert start("match", *TINY, *argv) == 2
+    assert "first=kept: with arms.kept.block_cache=true a pass costs what its policy" in capsys.readouterr().err

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from dlmreason.canvas import Ask, Canvas, Clock, Memory, Move, Noise, Policy, Reading, join
@@ -223,3 +224,30 @@ def test_a_call_that_is_no_pass_shows_the_policy_nothing() -> None:
     ready, moved = (torch.stack(each) for each in zip(*seen, strict=True))
     assert (moved <= ready).all() and moved.any() and (~ready).any()
     assert outcome(list(sampler_of("bd3", Watching(network_of(), MASK)).run(rows))) == run("bd3", rows)
+
+
+class Waits(TorchDispatchMode):
+    """Notes what would wait for a device: a value that is looked at, or a shape that depends on one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = set[str]()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        if name in ("item", "is_nonzero", "_local_scalar_dense", "nonzero", "masked_select"):
+            self.seen.add(name)
+        return func(*args, **(kwargs or {}))
+
+
+def test_no_call_looks_at_a_value() -> None:
+    """Which block of which row is read is worked out on the device."""
+    rows, sampler = some_rows(), sampler_of("bd3")
+    with torch.inference_mode():
+        state, held = sampler.init(rows), sampler.seat(rows)
+        with Waits() as calls:
+            for _ in range(20):
+                state = sampler.one_pass(state, held=held)
+        with Waits() as control:
+            bool((state.nfe > 10).any())
+    assert (state.nfe > 10).any() and calls.seen == set() and control.seen
