@@ -18,10 +18,11 @@ from dlmreason.evaluation.attempt import canvas_length
 from dlmreason.evaluation.autoregressive import AutoregressiveArm
 from dlmreason.evaluation.diffusion import DiffusionArm
 from dlmreason.launch_rules import shown, walk
+from dlmreason.networks.block_denoiser import DenoiseBlocks
 from dlmreason.networks.denoiser import Denoise
 from dlmreason.networks.shape import Shape
 from dlmreason.networks.transformer import Transformer
-from dlmreason.policies.facts import check_sound
+from dlmreason.policies.facts import check_keeps_blocks, check_sound
 from dlmreason.tasks.task import Task
 
 
@@ -37,6 +38,17 @@ def policies_of(settings: Mapping[str, Any]) -> dict[str, Policy | None]:
         if arm["kind"] != model["kind"]:
             raise launch.BadInput(f"arms.{name}.kind={arm['kind']}: its model {arm['model']} is {model['kind']}")
         taught = _taught(model, f"models.{arm['model']}.objective", settings["trusted"])
+        cached = arm.get("block_cache", False)
+        if cached and not taught.block:
+            why = (
+                "an autoregressive arm has a cache anyway"
+                if arm["kind"] == "autoregressive"
+                else f"models.{arm['model']} is taught to write in any order, where all is read anew with each pass"
+            )
+            raise launch.BadInput(
+                f"arms.{name}.block_cache=true: {why}: set it to false, or choose a model with "
+                "objective=block_diffusion"
+            )
         if arm["kind"] == "autoregressive":
             if "quality" in arm["rules"] and not taught.quality:
                 raise launch.BadInput(
@@ -45,12 +57,10 @@ def policies_of(settings: Mapping[str, Any]) -> dict[str, Policy | None]:
                 )
             policies[name] = None
             continue
-        policies[name] = policy_of(
-            arm["policy"],
-            f"arms.{name}.policy",
-            settings["trusted"],
-            taught,
-        )
+        policies[name] = policy = policy_of(arm["policy"], f"arms.{name}.policy", settings["trusted"], taught)
+        if cached:
+            with launch.refused(f"arms.{name}.block_cache", ValueError):
+                check_keeps_blocks(policy, taught.block)
     return policies
 
 
@@ -101,7 +111,7 @@ def arm_of(
     network = trained[arm["model"]].network.to(device)
     if policy is not None:
         thought, oracle = trained[arm["model"]].thought, arm.get("oracle", False)
-        denoiser = denoiser_of(network, own, thought)
+        denoiser = denoiser_of(network, own, thought, arm.get("block_cache", False))
         width, chunk = budget["width"], budget["chunk"]
         counted = budget.get("counters", False)
         return DiffusionArm(name, own, network, denoiser, policy, width, chunk, device, thought, oracle, counted)
@@ -109,8 +119,11 @@ def arm_of(
     return _autoregressive(name, settings, own, network, trained[arm["model"]].thought, unit, before)
 
 
-def denoiser_of(network: Transformer, task: Task, thought: bool) -> Denoise:
-    """A network over a task's canvases as the denoiser that a sampler calls."""
+def denoiser_of(network: Transformer, task: Task, thought: bool, block_cache: bool = False) -> Denoise | DenoiseBlocks:
+    """A network over a task's canvases as the denoiser that a sampler calls. block_cache: what a network in blocks has
+    read of a row is kept."""
+    if block_cache:
+        return DenoiseBlocks(network, task.vocabulary(thought).mask_id)
     return Denoise(network, task.vocabulary(thought).mask_id, canvas_length(task, thought))
 
 
@@ -170,12 +183,15 @@ def run_parts(
     name: str, settings: Mapping[str, Any], task: Task, trained: Mapping[str, Trained], device: torch.device
 ) -> dict[str, Any]:
     """Everything that could change this arm's records, by its name, and nothing that could not, such as the ladder."""
-    arm, budget = settings["arms"][name], settings["budget"]
+    budget = settings["budget"]
+    arm = {key: value for key, value in settings["arms"][name].items() if key != "passes"}
     diffusion = arm["kind"] == "diffusion"
     held = ("width",) if diffusion else ("ar_width", "ar_chains")
     pair = (0, 0) if diffusion else unit_of(task, trained, trained[arm["model"]].network.shape)
     return {
-        f"arms.{name}": {key: value for key, value in arm.items() if key != "passes"},
+        f"arms.{name}": {
+            key: value for key, value in arm.items() if key != "passes" and (key, value) != ("block_cache", False)
+        },
         "budget": {key: budget[key] for key in held},
         "weights": trained[arm["model"]].weights,
         # As it was while nothing came before the passes.

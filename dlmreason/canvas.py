@@ -30,6 +30,14 @@ class Ask(NamedTuple):
     carry: Any  # a pytree of [B, ...] tensors handed from pass to pass; () where the network carries nothing
 
 
+class Call(NamedTuple):
+    """What a call was to each row, where a pass may take several."""
+
+    ready: Tensor  # [B] bool, the pass that was asked for. False: it read what comes before, and says nothing; the
+    # row asks the same again, with the carry that came
+    charged: Tensor  # [B] bool. False: it read again what the row had paid for when it was stopped
+
+
 class Reading(NamedTuple):
     """What one pass said, and of what."""
 
@@ -39,6 +47,7 @@ class Reading(NamedTuple):
         Tensor | None
     )  # [B, L] in (0, 1), the chance that the token now there is right; None without a quality head
     carry: Any  # as in Ask
+    call: Call | None = None  # None: the pass that was asked for, of every row
 
 
 class Canvas(NamedTuple):
@@ -135,7 +144,8 @@ class Denoiser(Protocol):
     """One pass over a batch of rows. The only thing that costs a call.
 
     `features` [B, L, F] are the task's given ids per position; they belong to the row, no policy sees or changes them.
-    One that can work out what no pass changes, such as how a prompt reads, has a `seat` too, see `Seat`.
+    One that can work out what no pass changes, such as how a prompt reads, has a `seat` too, see `Seat`. One that needs
+    calls of its own before a pass says so in `Reading.call`; how far it is with a row is a part of the carry.
     """
 
     @property

@@ -252,6 +252,7 @@ RULES: dict[str, Rule] = {
     "*policy.temperature": Real(0),
     "arms.*.temperature": Real(above=0),
     "arms.*.passes": Maybe(Integer(1, 2**40)),
+    "arms.*.block_cache": Boolean(),
     "tuning.trials": Integer(8, 2**20),
     "tuned": Maybe(Text()),
     "by": Choice("flops", "depth", "latency", "throughput"),

@@ -164,6 +164,12 @@ def _sides(
         if name not in settings["arms"]:
             raise launch.BadInput(f"{place}={name}: no arm of this experiment, which has {', '.join(settings['arms'])}")
         model = models[settings["arms"][name]["model"]]
+        if settings["arms"][name].get("block_cache"):
+            raise launch.BadInput(
+                f"{place}={name}: with arms.{name}.block_cache=true a pass costs what its policy makes of its blocks, "
+                "which only a run can tell: set it to false for the price of passes over whole sheets, or compare "
+                "records by FLOPs"
+            )
         own, by = model.own_task or task, settings["by"]
         if model.kind == "autoregressive":
             each = bought[name]

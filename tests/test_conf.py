@@ -106,11 +106,15 @@ def build_policy(option: str) -> None:
 
 
 def build_arm(option: str) -> None:
-    settings = composed("experiment=demo", f"+arm@arms.extra={option}", *SMALL)
+    in_blocks = option == "bd3"
+    taught = ("objective@models.diffusion.objective=block_diffusion",) if in_blocks else ()
+    settings = composed("experiment=demo", f"+arm@arms.extra={option}", *taught, *SMALL)
     arm = settings["arms"]["extra"]
+    if in_blocks:  # the others write anywhere
+        settings["arms"] = {"extra": arm, "kept": arm | {"block_cache": True}}
     own = {"rules", "decoding" if "decoding" in arm else "temperature"}
     extra = {"policy"} if arm["kind"] == "diffusion" else own
-    assert arm.keys() - {"oracle"} == {"kind", "model", "passes"} | extra
+    assert arm.keys() - {"oracle", "block_cache"} == {"kind", "model", "passes"} | extra
     build_arms(settings)
 
 

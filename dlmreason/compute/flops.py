@@ -95,6 +95,17 @@ def block_flops(shape: Sizes, first: int, queries: int) -> int:
     return forward_flops(shape, queries, attended, queries)
 
 
+def block_call_flops(shape: Sizes, length: int) -> int:
+    """FLOPs of one call that reads one block of a row over a cache of its whole sheet of `length` positions.
+
+    Rows of a call may be in any of their blocks, so that each multiplies all places of its cache, hidden ones included,
+    as torch counts it: a row's price is that of its calls, wherever it is. The part of this that masks hide, which
+    `block_flops` leaves out, is at most 4 * num_layers * width * block * length.
+    """
+    queries = min(shape.block, length)
+    return forward_flops(shape, queries, causal_dense(queries, length), queries)
+
+
 def pair_flops(shape: Sizes, length: int) -> int:
     """FLOPs of one pass over a noised and a clean copy of a row in blocks, heads at the noised one [BD3-LM,
     arXiv:2503.09573].

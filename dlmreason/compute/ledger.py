@@ -33,8 +33,8 @@ class Metered:
     """A denoiser that counts what goes through it: calls, rows as they were sent, rows that sat down, FLOPs."""
 
     def __init__(self, denoiser: Denoiser, per_row_flops: int, per_seat_flops: int = 0) -> None:
-        """per_row_flops: what one row of one call costs, `flops.cached_pass_flops` of the sheets that will be sent.
-        per_seat_flops: what a row costs that sits down, `flops.prompt_flops`."""
+        """per_row_flops: what one row of one call costs, `flops.cached_pass_flops` of the sheets that will be sent, or
+        `flops.block_call_flops`.  per_seat_flops: what a row costs that sits down, `flops.prompt_flops`."""
         self.denoiser = denoiser
         self.per_row_flops, self.per_seat_flops = per_row_flops, per_seat_flops
         self.calls = 0

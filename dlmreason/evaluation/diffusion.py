@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from dlmreason.canvas import NEVER, Denoiser, Policy, join, take
-from dlmreason.compute.flops import cached_pass_flops, prompt_flops
+from dlmreason.compute.flops import block_call_flops, cached_pass_flops, prompt_flops
 from dlmreason.compute.ledger import Metered
 from dlmreason.evaluation.attempt import (
     ANSWER,
@@ -53,7 +53,8 @@ class DiffusionArm:
 
     denoiser: the network as a `Denoiser`.  width, chunk: see `Sampler`.  thought: its canvas holds a thought before the
     answer.  oracle: its quality is the truth, see `Oracle`.  counted: keeps `counters` of its rows.  Its FLOPs are
-    `prompt_flops` for each row, once, and `cached_pass_flops` for each of its calls.
+    `prompt_flops` for each row, once, and `cached_pass_flops` for each of its calls; of a denoiser with `in_blocks`
+    `block_call_flops`, also for the calls in which blocks are read that are finished or given.
     """
 
     name: str
@@ -71,7 +72,8 @@ class DiffusionArm:
     def __post_init__(self) -> None:
         self.length = canvas_length(self.task, self.thought)
         shape: Any = self.network.shape
-        self.flops_per_pass, self.prompt_flops = cached_pass_flops(shape, self.length), prompt_flops(shape)
+        price = block_call_flops if getattr(self.denoiser, "in_blocks", False) else cached_pass_flops
+        self.flops_per_pass, self.prompt_flops = price(shape, self.length), prompt_flops(shape)
         reads = Oracle(self.denoiser) if self.oracle else self.denoiser
         self.meter = Metered(reads, self.flops_per_pass, self.prompt_flops)
         self.counts = Counts()

@@ -84,10 +84,13 @@ class Denoise:
             output = Output(pad(said.logits, (0, 0, prompt, 0)), quality, said.hidden)
         else:
             output = self.network(ask.tokens, features, **told)
-        # In float32 a sigmoid reaches 1 at a logit of 17, in float64 at 37, and the log of its complement is lost. As
-        # exp(log sigmoid), because torch's float64 sigmoid differs by a bit between a tensor's vectorised part and its
-        # tail: a row's seat would show.
-        quality = output.quality
-        if quality is not None:
-            quality = functional.logsigmoid(quality.double().clamp(-MOST_SURE, MOST_SURE)).exp()
+        quality = None if output.quality is None else chance(output.quality)
         return Reading(of=ask, logits=output.logits, quality=quality, carry=output.hidden.float() if told else ())
+
+
+def chance(logit: Tensor) -> Tensor:
+    """The quality that a policy sees, float64 in (0, 1), of a head's logit."""
+    # In float32 a sigmoid reaches 1 at a logit of 17, in float64 at 37, and the log of its complement is lost. As
+    # exp(log sigmoid), because torch's float64 sigmoid differs by a bit between a tensor's vectorised part and its
+    # tail: a row's seat would show.
+    return functional.logsigmoid(logit.double().clamp(-MOST_SURE, MOST_SURE)).exp()

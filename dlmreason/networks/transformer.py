@@ -204,7 +204,8 @@ class Transformer(nn.Module):
         the places in 0..L-1 of which heads are wanted, and paid for; all without it.
 
         A causal network may be read with a cache in any parts; one in blocks in whole blocks, of which the sheet's last
-        may be short; one with a prompt apart in two, the prompt, which is kept, and what is behind it, which is not.
+        may be short, or come with the end of the block before it, which has been read; one with a prompt apart in two,
+        the prompt, which is kept, and what is behind it, which is not.
 
         Raises: ValueError for other parts, see `cache.check_part`.
         """

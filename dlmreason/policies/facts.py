@@ -36,8 +36,8 @@ class Facts:
     """streams: noise streams drawn in one pass.  needs: of NEEDS.  judged: its moves carry a score.
 
     block: it writes blocks of so many positions, counted from position 0, each when all before it is written, and reads
-    nothing of those beyond; 0: anywhere. What is made of two is not said to keep to blocks, since one may ask of what
-    the other left open.
+    nothing of those beyond; 0: anywhere. One that does and never revises leaves a finished block as it is. What is
+    made of two is not said to keep to blocks, since one may ask of what the other left open.
     """
 
     streams: tuple[str, ...] = ()
@@ -149,3 +149,22 @@ def check_sound(
             f"all before it is written: choose policy=bd3 with block={block}, or Ordered over "
             f"Blocks(score, {block}, by_position=True)"
         )
+
+
+def check_keeps_blocks(policy: Policy, block: int) -> None:
+    """Raises: ValueError where a block of `block` positions, once written, may change: what was read of it once would
+    not be what stands there. A policy that declares nothing may change all."""
+    facts = facts_of(policy)
+    if facts.block and block % facts.block == 0 and not facts.revises:
+        return
+    does = (
+        f"writes blocks of {facts.block} positions, and {block} are read at once"
+        if facts.block and block % facts.block
+        else "may write into a block after it was finished"
+        if hasattr(policy, "facts")
+        else "does not say what it leaves as it is"
+    )
+    raise ValueError(
+        f"a block is read once when it is finished, and the policy {does}: set block_cache=false, or choose one that "
+        f"declares Facts(block={block}, revises=False), such as bd3 with block={block}"
+    )

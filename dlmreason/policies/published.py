@@ -77,7 +77,7 @@ def bd3(block: int = 4, order: str = "random", count: int | None = 1, temperatur
     or a part of it.  order: within a block, "random" as released (first hitting, see `random_order`) or a key of
     ORDERS.  count: blanks a pass, at most to the end of the block.
 
-    Deviation: nothing of the blocks before is cached; they are read anew on every pass.
+    Deviation: blocks before are read anew on every pass, unless the arm keeps them, with block_cache=true.
     """
     score, rank = (scores.even, PlackettLuce(1.0)) if order == "random" else (_score(order, None), BEST)
     return Ordered(scores.Blocks(score, block, by_position=True), count, temperature, rank)

@@ -1,12 +1,12 @@
 """The sampler: rows go through passes in a pool of fixed width.
 
 It decides when the denoiser is called, for which rows, and what is kept of the answers; what happens to a canvas is the
-policy's. One pass is one call of the denoiser for one row, and there are no hidden calls. Nothing inside a chunk of
-passes branches on a value, so a chunk runs without waiting for the device; between chunks finished rows leave and
-waiting rows take their places. What a denoiser works out of a row for all of its passes is asked for when the row sits
-down, and is no part of its state. The denoiser is always called at the same width, because float sums depend on it:
-that, and noise that is a function of the example, make a row's result byte-equal alone or in company, at any place,
-interrupted or not.
+policy's. One pass is one call of the denoiser for one row, or the last of several where a denoiser has to read on
+before it; each is counted, and there are no hidden calls. Nothing inside a chunk of passes branches on a value, so a
+chunk runs without waiting for the device; between chunks finished rows leave and waiting rows take their places. What a
+denoiser works out of a row for all of its passes is asked for when the row sits down, and is no part of its state. The
+denoiser is always called at the same width, because float sums depend on it: that, and noise that is a function of the
+example, make a row's result byte-equal alone or in company, at any place, interrupted or not.
 """
 
 from collections.abc import Callable, Iterator
@@ -19,6 +19,7 @@ from torch import Tensor
 from dlmreason.canvas import (
     NEVER,
     Ask,
+    Call,
     Canvas,
     Clock,
     Denoiser,
@@ -181,7 +182,8 @@ class Sampler:
         guard: Guard | None = None,
         held: Any = None,
     ) -> State:
-        """One pass for every live row. Finished rows are sent along, since the width is fixed, and stay as they are.
+        """One call for every live row: a pass, where the denoiser is ready for it. Finished rows are sent along, since
+        the width is fixed, and stay as they are.
 
         guard: looks at the policy's move; a row whose move breaks a rule stays as it is too, until it is named.  held:
         what `seat` gave for these rows; their features without it.
@@ -189,6 +191,8 @@ class Sampler:
         rows, mask_id = state.rows, self.denoiser.mask_id
         live = state.index < self.total
         reading = self.denoiser(state.ask, rows.features if held is None else held)
+        if reading.call is not None:
+            state, live = _read_on(state, reading, reading.call, live)
         canvas = Canvas(state.tokens, rows.editable, self.denoiser.first_carry(len(live)), mask_id)
         noise = noise or Counter(self.seed, rows.id, state.index)
         move = self.policy(canvas, reading, self._clock(state.index), state.memory, noise)
@@ -248,7 +252,7 @@ class Sampler:
 
     @torch.inference_mode()
     def advance(self, state: State, passes: int, observe: Observer | None = None, held: Any = None) -> State:
-        """`passes` passes of every row that is live then. Waits for the device at the end. held: as in `one_pass`.
+        """`passes` calls for every row that is live then. Waits for the device at the end. held: as in `one_pass`.
 
         Raises: BadMove where the policy broke a rule.
         """
@@ -309,6 +313,13 @@ class Sampler:
 
     def _clock(self, index: Tensor) -> Clock:
         return Clock(index, None if self.policy.anytime else self.total)
+
+
+def _read_on(state: State, reading: Reading, call: Call, live: Tensor) -> tuple[State, Tensor]:
+    """Rows for which this call was none of the asked pass have paid for it and ask again; the others, [B] bool, are
+    live."""
+    paid = state._replace(nfe=state.nfe + call.charged, ask=state.ask._replace(carry=reading.carry))
+    return choose(live & ~call.ready, paid, state), live & call.ready
 
 
 class _Queue:
