@@ -55,7 +55,7 @@ def answered(asked: "Asked", settings: Mapping[str, Any], folder: Path, others: 
             def walked(at: "Walking") -> None:
                 # What comes on top of `before`: rows that have not sat down.
                 unseated = max(0, waiting - progress.done_now - at.alive) * total_passes
-                rate = at.made / max(time.monotonic() - started, 1e-9)
+                rate = at.counts.charged / max(time.monotonic() - started, 1e-9)
                 progress.tell(
                     f"{at.alive:,} under way, the last at pass {at.at:,} of {total_passes:,}, {rate:,.0f} passes/s, "
                     f"{duration((at.before + unseated) / rate) if rate else 'some time'} left at most"

@@ -44,7 +44,7 @@ class Walking(NamedTuple):
     alive: int  # rows under way
     at: int  # the pass that the row furthest behind is at
     before: int  # passes that rows under way have before them, in all and at most; those that wait come on top
-    made: int  # in all, in this sitting
+    counts: Counts  # of this sitting
 
 
 @dataclass
@@ -275,7 +275,7 @@ def _without(rows: Rows, numbers: set[int]) -> Rows:
 def _walking(under_way: State, total: int, counts: Counts) -> Walking:
     index = under_way.index.clamp(max=total)
     at = int(index.min()) if len(index) else total
-    return Walking(len(index), at, int((total - index).sum()), counts.charged)
+    return Walking(len(index), at, int((total - index).sum()), counts)
 
 
 @contextmanager

@@ -52,7 +52,8 @@ def test_off_it_changes_no_key_and_on_it_names_other_records_of_the_same_trainin
     trained = {"diffusion": assembly.Trained("diffusion", model.kind, False, network, "", {}, model.taught)}
 
     def key(arm: dict[str, Any]) -> str:
-        return assembly_arms.run_key("bd3", settings | {"arms": {"bd3": arm}}, task, trained, torch.device("cpu"))
+        given = settings | {"arms": {"bd3": arm}}
+        return assembly_arms.run_key(assembly_arms.run_parts("bd3", given, task, trained, torch.device("cpu")))
 
     arm = settings["arms"]["bd3"]
     before = {name: value for name, value in arm.items() if name != "block_cache"}

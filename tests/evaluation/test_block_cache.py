@@ -11,14 +11,13 @@ import torch
 
 from dlmreason.compute.flops import block_call_flops, pass_flops
 from dlmreason.evaluation.attempt import ANSWER, canvas_length
-from dlmreason.evaluation.diffusion import DiffusionArm
+from dlmreason.evaluation.diffusion import DiffusionArm, Walking
 from dlmreason.evaluation.snapshot import Snapshot
 from dlmreason.networks.block_denoiser import DenoiseBlocks
 from dlmreason.networks.denoiser import Denoise
 from dlmreason.networks.shape import Shape
 from dlmreason.networks.transformer import Transformer
 from dlmreason.policies.published import bd3
-from dlmreason.sampling.denoise import Counts
 from tests.evaluation.tiny import LADDER, graphs, lines, words
 from tests.nets import opinionated
 
@@ -134,10 +133,10 @@ def test_killed_at_any_chunk_it_goes_on_from_its_snapshot(chunks: int, tmp_path:
     examples = list(task.examples("test"))
     undisturbed = arm_of(task, "random")
     whole = lines(task, undisturbed.attempts(examples, LADDER, 3))
-    first, had, calls = arm_of(task, "random", chunk=3), list[Any](), list[Counts]()
+    first, had, calls = arm_of(task, "random", chunk=3), list[Any](), list[int]()
 
-    def count(under_way: int, counts: Counts) -> None:
-        calls.append(counts)
+    def count(walking: Walking) -> None:
+        calls.append(walking.counts.charged)
         if len(calls) == chunks:
             raise Killed
 
@@ -149,7 +148,7 @@ def test_killed_at_any_chunk_it_goes_on_from_its_snapshot(chunks: int, tmp_path:
     second = arm_of(task, "random")
     after = lines(task, second.attempts(left, LADDER, 3, Snapshot(path, "key", every=0)))
     assert before | after == whole
-    assert calls[-1].plus(second.counts).charged == undisturbed.counts.charged
+    assert calls[-1] + second.counts.charged == undisturbed.counts.charged
 
 
 def test_a_trace_walks_block_by_block_too_and_is_not_charged() -> None:

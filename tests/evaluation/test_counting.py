@@ -85,7 +85,7 @@ def test_killed_at_any_chunk_it_ends_with_the_same_bytes(chunks: int, tmp_path: 
         pass
 
     def count(walking: Walking) -> None:
-        calls.append(walking.made)
+        calls.append(walking.counts.charged)
         if len(calls) == chunks:
             raise Killed
 

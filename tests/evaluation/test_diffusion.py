@@ -113,7 +113,7 @@ def test_killed_at_any_chunk_it_goes_on_from_its_snapshot(name: str, chunks: int
     calls: list[int] = []
 
     def count(walking: Walking) -> None:
-        calls.append(walking.made)
+        calls.append(walking.counts.charged)
         if len(calls) == chunks:
             raise Killed
 
@@ -235,4 +235,4 @@ def test_what_is_told_between_chunks_adds_up(name: str) -> None:
     for each in told:
         assert 0 < each.alive <= arm.width and 0 <= each.at <= LADDER[-1]
         assert 0 <= each.before <= each.alive * (LADDER[-1] - each.at)
-    assert max(each.made for each in told) <= arm.counts.charged
+    assert max(each.counts.charged for each in told) <= arm.counts.charged

@@ -11,7 +11,7 @@ import torch
 from dlmreason.compute.flops import cached_pass_flops, prompt_flops
 from dlmreason.evaluation.attempt import ANSWER, canvas_length, prompt_positions, rows_of
 from dlmreason.evaluation.autoregressive import cheapest_rung
-from dlmreason.evaluation.diffusion import DiffusionArm
+from dlmreason.evaluation.diffusion import DiffusionArm, Walking
 from dlmreason.evaluation.snapshot import Snapshot
 from dlmreason.networks.denoiser import Denoise
 from dlmreason.networks.shape import Shape
@@ -119,8 +119,8 @@ def test_killed_at_any_chunk_it_goes_on_from_its_snapshot(chunks: int, tmp_path:
     whole = lines(task, undisturbed.attempts(examples, LADDER, 3))
     first, had, calls = arm_of(task, "change_of_mind"), list[Any](), list[Counts]()
 
-    def count(under_way: int, counts: Counts) -> None:
-        calls.append(counts)
+    def count(walking: Walking) -> None:
+        calls.append(walking.counts)
         if len(calls) == chunks:
             raise Killed
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from dlmreason.evaluation.diffusion import Walking
 from dlmreason.evaluation.snapshot import Snapshot
 from dlmreason.policies import presets
 from dlmreason.policies.posterior import Cap, Posterior
-from dlmreason.sampling.denoise import Counts
 from tests.evaluation.tiny import diffusion, sudoku
 from tests.policies.test_exact_laws import Linear
 
@@ -26,8 +26,8 @@ def streamed(folder: Path, name: str, saved: int = 0, stop: int = 0) -> dict[str
     task, calls = sudoku(5), list[int]()
     snapshot = Snapshot(folder / "it.pt", "key", 0 if saved else 10**9)
 
-    def count(under_way: int, counts: Counts) -> None:
-        calls.append(counts.charged)
+    def count(walking: Walking) -> None:
+        calls.append(walking.counts.charged)
         if len(calls) == saved:
             snapshot._every = 10**9
         if len(calls) == stop:
