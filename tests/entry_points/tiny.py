@@ -5,6 +5,7 @@ Run as a script it starts an entry point that dies by SIGKILL at the n-th call o
 """
 
 import importlib
+import itertools
 import os
 import shutil
 import signal
@@ -41,15 +42,15 @@ def experiment(folder: Path, *argv: str, of: tuple[str, ...] = TINY) -> int:
     return start("experiment", *of, f"output={folder}", *argv)
 
 
-def process(*command: str, cwd: Path) -> subprocess.Popen[str]:
-    """A module as a process of its own."""
+def process(*command: str, cwd: Path, **environment: str) -> subprocess.Popen[str]:
+    """A module as a process of its own. environment: on top of ours."""
     return subprocess.Popen(
         [sys.executable, "-m", *command],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment},
     )
 
 
@@ -101,5 +102,10 @@ if __name__ == "__main__":
     import torch
 
     torch.set_num_threads(1)
+    if chunks := os.environ.get("SNAPSHOT_CHUNKS"):  # a snapshot once in so many chunks, not by the clock
+        from dlmreason.evaluation.snapshot import Snapshot
+
+        asked = itertools.count(1)
+        Snapshot.due = property(lambda self: next(asked) % int(chunks) == 0)  # type: ignore[method-assign, assignment]
     at_call(sys.argv[1], int(sys.argv[2]), die)
     sys.exit(start(sys.argv[3], *sys.argv[4:]))
