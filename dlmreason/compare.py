@@ -45,8 +45,8 @@ def _axis(name: str, path: Path) -> Axis:
     if name in (known := {"flops": FLOPS, "depth": DEPTH}):
         return known[name]
     timed = name == "seconds"
-    name = path.name.removesuffix(".gz").replace(".parquet", ".jsonl")
-    beside = path.with_name(name.replace("records", "timings" if timed else "measurements"))
+    own = path.name.removesuffix(".gz").replace(".parquet", ".jsonl")
+    beside = path.with_name(own.replace("records", "timings" if timed else "measurements"))
     try:
         if timed:
             return seconds(read(beside, Timing).items)
@@ -56,19 +56,17 @@ def _axis(name: str, path: Path) -> Axis:
         raise launch.BadInput(f"axis={name}: {beside} cannot be read: {error.strerror}{how}") from None
 
 
-def records_of(path: Path) -> Path:
-    """The file itself, or the records of a folder.  Raises: BadInput."""
-    if not path.is_dir():
-        return path
-    found = packed.records_in(path)
-    if found is None:
-        raise launch.BadInput(f"records={path}: there is none of {', '.join(packed.FILES)} in it: give the file")
-    return found
+def records_of(given: str) -> tuple[Path, Table]:
+    """The file of records, itself or that of a folder, and what it holds; what cannot be used is told of.
 
-
-def main(settings: launch.Settings) -> int:
-    """The entry point."""
-    path = records_of(Path(settings["records"]))
+    Raises: BadInput.
+    """
+    path = Path(given)
+    if path.is_dir():
+        found = packed.records_in(path)
+        if found is None:
+            raise launch.BadInput(f"records={path}: there is none of {', '.join(packed.FILES)} in it: give the file")
+        path = found
     try:
         contents = packed.load(path)
     except OSError as error:
@@ -76,7 +74,13 @@ def main(settings: launch.Settings) -> int:
     for problem in contents.problems:
         launch.say(f"left out: {problem}")
     with launch.refused(str(path), RecordsError):
-        found = table(contents.items)
+        return path, table(contents.items)
+
+
+def main(settings: launch.Settings) -> int:
+    """The entry point."""
+    path, found = records_of(settings["records"])
+    with launch.refused(str(path), RecordsError):
         first = place(found, settings["first"], settings["second"])
         second = place(found, settings["second"], settings["first"])
         for line in lines(found, first, second):

@@ -6,11 +6,9 @@ records and imports no torch.
 
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 from dlmreason import launch
-from dlmreason.analysis import packed, words
-from dlmreason.analysis.comparison import table
+from dlmreason.analysis import words
 from dlmreason.analysis.records import RecordsError
 from dlmreason.analysis.stopping import Certified, Oracle, Outcome, Share, curves_of, ladder_of_rules, outcomes
 from dlmreason.compare import records_of
@@ -34,15 +32,9 @@ def _passes(share: Share) -> str:
 
 def main(settings: launch.Settings) -> int:
     """The entry point."""
-    path = records_of(Path(settings["records"]))
-    try:
-        contents = packed.load(path)
-    except OSError as error:
-        raise launch.BadInput(f"records={path}: cannot be read: {error.strerror}") from None
-    for problem in contents.problems:
-        launch.say(f"left out: {problem}")
+    path, found = records_of(settings["records"])
     with launch.refused(str(path), RecordsError, ValueError):
-        curves = curves_of(table(contents.items), settings["of"])
+        curves = curves_of(found, settings["of"])
         certified = [] if settings["bar"] is None else [Certified(settings["bar"])]
         for line in lines(outcomes(curves, [Oracle(), *ladder_of_rules(curves), *certified])):
             print(line)

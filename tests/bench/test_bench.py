@@ -6,7 +6,7 @@ table.
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -31,23 +31,14 @@ from dlmreason.sampling.trace import Tracer
 from dlmreason.training.fit import fit
 from dlmreason.training.settings import Settings
 from dlmreason.training.sheets import Order, Sheets
+from tests.bench.clock import REPEATS, fastest, medians
 from tests.peer import as_hugging_face
 
 pytestmark = pytest.mark.bench
 
-REPEATS = 7
+
 LENGTH, DIGITS, MASK = 36, 7, 9  # as 6x6 Sudoku: 36 cells, vocabulary of 10
 FEATURES = (7, 7, 7, 3)
-
-
-@pytest.fixture(scope="module")
-def table() -> Iterator[Callable[..., None]]:
-    """Collects rows of the table, which is printed at the end."""
-    rows: list[tuple[str, str]] = []
-    yield lambda name, value: rows.append((name, value))
-    print(f"\n\n{torch.get_num_threads()} threads, {torch.__version__}, medians of {REPEATS}")
-    for name, value in rows:
-        print(f"  {name:<66} {value}")
 
 
 def network(attention: str = "bidirectional", length: int = LENGTH) -> Transformer:
@@ -65,29 +56,6 @@ def rows(count: int) -> Rows:
     editable = torch.rand(count, LENGTH, generator=generator) < 0.75
     features = torch.stack([torch.randint(0, size, (count, LENGTH), generator=generator) for size in FEATURES], -1)
     return Rows(torch.arange(count), tokens, editable, features, tokens.clone())
-
-
-def medians(*works: Callable[[], Any]) -> list[float]:
-    """Median seconds of each."""
-    return [statistics.median(seconds) for seconds in timed(works)]
-
-
-def fastest(*works: Callable[[], Any], repeats: int = REPEATS) -> list[float]:
-    """Least seconds of each."""
-    return [min(seconds) for seconds in timed(works, repeats)]
-
-
-def timed(works: Sequence[Callable[[], Any]], repeats: int = REPEATS) -> list[list[float]]:
-    """Seconds of each, taken in turns, so that a busy minute hits all of them."""
-    for work in works:
-        work()
-    taken: list[list[float]] = [[] for _ in works]
-    for _ in range(repeats):
-        for seconds, work in zip(taken, works, strict=True):
-            started = time.perf_counter()
-            work()
-            seconds.append(time.perf_counter() - started)
-    return taken
 
 
 def gemm() -> float:

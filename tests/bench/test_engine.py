@@ -5,7 +5,7 @@ with adaptive norms and nothing fused, in plain torch [MDLM, arXiv:2406.07524; D
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,21 +20,12 @@ from dlmreason.networks.transformer import Transformer
 from dlmreason.policies import presets
 from dlmreason.policies.posterior import Posterior
 from dlmreason.sampling.denoise import Rows, Sampler
-from tests.bench.test_bench import REPEATS, fastest, medians
+from tests.bench.clock import fastest, medians
 
 pytestmark = pytest.mark.bench
 
 LENGTH, SYMBOLS = 34, 11  # a text of 34 tokens; the mask is one more
 WIDTH, LAYERS, HEADS = 128, 4, 4  # 0.8M parameters
-
-
-@pytest.fixture(scope="module")
-def table() -> Iterator[Callable[..., None]]:
-    rows: list[tuple[str, str]] = []
-    yield lambda name, value: rows.append((name, value))
-    print(f"\n\n{torch.get_num_threads()} threads, {torch.__version__}, medians of {REPEATS}")
-    for name, value in rows:
-        print(f"  {name:<66} {value}")
 
 
 def network(quality: bool = False) -> Transformer:

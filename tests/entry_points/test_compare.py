@@ -127,7 +127,7 @@ def test_what_is_not_there_is_refused(
 
 def test_a_folder_or_file_without_records_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert start("compare", f"records={tmp_path}", "first=a", "second=b") == 2
-    assert "there is no records.jsonl" in capsys.readouterr().err
+    assert "there is none of records.jsonl" in capsys.readouterr().err
     assert start("compare", f"records={tmp_path / 'none'}", "first=a", "second=b") == 2
     assert "cannot be read" in capsys.readouterr().err
 
