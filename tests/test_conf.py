@@ -138,7 +138,7 @@ def build_arms(settings: Settings) -> None:
     for name in settings["arms"]:
         arm = assembly_arms.arm_of(name, settings, task, trained, policies[name], device)
         assert arm.variants
-        assert len(assembly_arms.run_key(name, settings, task, trained, device)) == 16
+        assert len(assembly_arms.run_key(assembly_arms.run_parts(name, settings, task, trained, device))) == 16
 
 
 def build_model(option: str) -> None:
@@ -222,7 +222,10 @@ def test_an_arm_may_have_passes_of_its_own_and_its_records_stay_those_of_the_sam
     def key(**more: Any) -> str:
         arm = {name: value for name, value in settings["arms"]["change_of_mind"].items() if name != "passes"}
         arms = {"change_of_mind": arm | more}
-        return assembly_arms.run_key("change_of_mind", settings | {"arms": arms}, task, trained, torch.device("cpu"))
+        given = settings | {"arms": arms}
+        return assembly_arms.run_key(
+            assembly_arms.run_parts("change_of_mind", given, task, trained, torch.device("cpu"))
+        )
 
     assert key() == key(passes=1024) != key(policy=settings["arms"]["restarts"]["policy"])
 

@@ -5,11 +5,11 @@ letters: L positions.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from rich.console import Group
-from rich.panel import Panel
-from rich.text import Text
+if TYPE_CHECKING:
+    from rich.panel import Panel
+    from rich.text import Text
 
 GIVEN, BLANK, WRITTEN, CHANGED, DOUBTED = "bold", "dim", "", "reverse", "bold orange3"
 RIGHT, WRONG = "dodger_blue1", "orange3 underline"
@@ -72,8 +72,10 @@ def cell(step: Step, board: Board, place: int) -> tuple[str, str]:
     return symbol, " ".join(each for each in styles if each)
 
 
-def canvas(step: Step, board: Board) -> Text:
+def canvas(step: Step, board: Board) -> "Text":
     """The canvas with its boxes apart; a board of one row is written on, and folds where the terminal ends."""
+    from rich.text import Text
+
     text, wide = Text(), max((len(symbol) for symbol in board.symbols), default=1)
     places = range(board.first, min(len(step.tokens), board.first + board.rows * board.columns))
     for number, place in enumerate(places):
@@ -89,8 +91,12 @@ def canvas(step: Step, board: Board) -> Text:
     return text
 
 
-def screen(step: Step, tally: Tally, board: Board, title: str, most: int, rate: float) -> Panel:
+def screen(step: Step, tally: Tally, board: Board, title: str, most: int, rate: float) -> "Panel":
     """The whole picture. most: passes of the budget.  rate: passes a second."""
+    from rich.console import Group
+    from rich.panel import Panel
+    from rich.text import Text
+
     left = (most - step.passes) / rate if rate else 0.0
     share = min(1.0, step.passes / most)
     bar = "━" * round(40 * share) + "╌" * (40 - round(40 * share))

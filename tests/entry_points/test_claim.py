@@ -72,6 +72,7 @@ def test_runs_that_do_not_belong_together_are_refused(
     assert not (tmp_path / "y").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", PACKED, ids=lambda path: path.parent.name)
 def test_tables_and_figures_of_claims_are_made_again_to_the_byte(path: Path, tmp_path: Path) -> None:
     folder = copy(path.parent, tmp_path / path.parent.name)
