@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dlmreason.canvas import Ask
+from dlmreason.diffusion.schedules import Linear
 from dlmreason.networks.denoiser import Denoise
 from dlmreason.networks.shape import Shape
 from dlmreason.networks.transformer import Transformer
@@ -44,7 +45,7 @@ def rows(count: int, editable: Tensor | None = None) -> Rows:
 def test_scheduled_passes_that_change_nothing_cost_nothing(table: Callable[..., None]) -> None:
     """100,000 scheduled passes without revision are as many forwards as there are tokens, and little more."""
     denoiser, given = Denoise(network(), SYMBOLS), rows(1)
-    sampler = Sampler(Posterior(), denoiser, (100_000,), 0, 1, 32)
+    sampler = Sampler(Posterior(Linear()), denoiser, (100_000,), 0, 1, 32)
     ask, made = Ask(given.tokens, torch.zeros(1, dtype=torch.float64), ()), []
 
     def walk() -> None:
