@@ -37,6 +37,7 @@ from dlmreason.canvas import (
 from dlmreason.sampling.events import count_events
 from dlmreason.sampling.guard import Guard
 from dlmreason.sampling.noise import Counter, words
+from dlmreason.sampling.queue import Queue
 
 SEATED = 8
 """Rows that sit down together, or the width where that is less; see `canvas.Seat`."""
@@ -277,7 +278,7 @@ class Sampler:
         after each
         chunk with the live rows and the calls so far: the place for a snapshot, a flush, a progress line.
         """
-        waiting = _Queue(rows, pool, self)
+        waiting = Queue(rows, pool, self)
         seats = waiting.seats(self.width)
         held = self._sit(None, seats, waiting)
         while seats is not None:
@@ -296,7 +297,7 @@ class Sampler:
             if on_chunk is not None and seats is not None:
                 on_chunk(waiting.under_way(seats), self.counts)
 
-    def _sit(self, held: Any, seats: State | None, waiting: "_Queue") -> Any:
+    def _sit(self, held: Any, seats: State | None, waiting: Queue) -> Any:
         """What is held of each seat, now that those who arrived have sat down; `held` before that."""
         if seats is None or seat_of(self.denoiser) is None or not waiting.arrived:
             return held
@@ -320,67 +321,6 @@ def _read_on(state: State, reading: Reading, call: Call, live: Tensor) -> tuple[
     live."""
     paid = state._replace(nfe=state.nfe + call.charged, ask=state.ask._replace(carry=reading.carry))
     return choose(live & ~call.ready, paid, state), live & call.ready
-
-
-class _Queue:
-    """Who sits where: rows under way first, then the waiting ones in order. Free places hold a copy of a row,
-    finished."""
-
-    def __init__(self, rows: Rows, pool: State | None, sampler: Sampler) -> None:
-        self._rows, self._pool, self._sampler = rows, pool, sampler
-        self._taken_rows = self._taken_pool = 0
-        self._free: set[int] = set()
-        self.arrived: list[int] = []  # places of those who sat down last
-        self.began = 0  # how many of them had been waiting, not under way
-
-    def _next(self, count: int) -> list[State]:
-        """Up to `count` rows to seat, as states."""
-        states = []
-        if self._pool is not None and self._taken_pool < len(self._pool.index):
-            stop = min(self._taken_pool + count, len(self._pool.index))
-            states.append(take(self._pool, torch.arange(self._taken_pool, stop, device=self._pool.index.device)))
-            count -= stop - self._taken_pool
-            self._taken_pool = stop
-        stop = min(self._taken_rows + count, len(self._rows.id))
-        if stop > self._taken_rows:
-            index = torch.arange(self._taken_rows, stop, device=self._rows.id.device)
-            states.append(self._sampler.init(take(self._rows, index)))
-        self.began, self._taken_rows = stop - self._taken_rows, stop
-        return states
-
-    def seats(self, width: int) -> State | None:
-        """The first pool, padded to `width`; None where there is nobody."""
-        states = self._next(width)
-        if not states:
-            return None
-        seated = join(states)
-        count = len(seated.index)
-        self.arrived = list(range(count))
-        if count == width:
-            return seated
-        padding = take(seated, torch.zeros(width - count, dtype=torch.int64, device=seated.index.device))
-        self._free = set(range(count, width))
-        return join([seated, padding._replace(index=torch.full_like(padding.index, NEVER))])
-
-    def finished(self, seats: State, total: int) -> list[int]:
-        """Places of rows that have just reached their end."""
-        return [place for place in (seats.index >= total).nonzero()[:, 0].tolist() if place not in self._free]
-
-    def reseat(self, seats: State, finished: list[int]) -> State | None:
-        """Waiting rows take the places of finished ones; None when nobody is under way any more."""
-        arrivals = self._next(len(finished))
-        filled = sum(len(state.index) for state in arrivals)
-        self.arrived = finished[:filled]
-        if filled:
-            places = torch.tensor(finished[:filled], device=seats.index.device)
-            seats = put(seats, places, join(arrivals))
-        self._free.update(finished[filled:])
-        return seats if len(self._free) < len(seats.index) else None
-
-    def under_way(self, seats: State) -> State:
-        """The rows that are neither finished nor padding, for a snapshot."""
-        places = [place for place in range(len(seats.index)) if place not in self._free]
-        return take(seats, torch.tensor(places, dtype=torch.int64, device=seats.index.device))
 
 
 def extend(state: State, old: tuple[int, ...], new: tuple[int, ...]) -> State:
