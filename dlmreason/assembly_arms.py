@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import torch
 
 from dlmreason import launch
-from dlmreason.assembly import Model, Trained, data_of, digest, taught_with
+from dlmreason.assembly import Model, Trained, data_of, device_of, digest, taught_with
 from dlmreason.canvas import Policy
 from dlmreason.compute.flops import cached_pass_flops, prompt_flops
 from dlmreason.diffusion.objectives import Taught
@@ -19,6 +19,7 @@ from dlmreason.evaluation.autoregressive import AutoregressiveArm
 from dlmreason.evaluation.diffusion import DiffusionArm
 from dlmreason.launch_rules import shown, walk
 from dlmreason.networks.block_denoiser import DenoiseBlocks
+from dlmreason.networks.compiled import check_compiler, compiled
 from dlmreason.networks.denoiser import Denoise
 from dlmreason.networks.shape import Shape
 from dlmreason.networks.transformer import Transformer
@@ -111,7 +112,9 @@ def arm_of(
     network = trained[arm["model"]].network.to(device)
     if policy is not None:
         thought, oracle = trained[arm["model"]].thought, arm.get("oracle", False)
-        denoiser = denoiser_of(network, own, thought, arm.get("block_cache", False))
+        with launch.refused("budget.compile", ValueError):
+            read = compiled(network) if budget.get("compile", False) else network
+        denoiser = denoiser_of(read, own, thought, arm.get("block_cache", False))
         width, chunk = budget["width"], budget["chunk"]
         counted = budget.get("counters", False)
         return DiffusionArm(name, own, network, denoiser, policy, width, chunk, device, thought, oracle, counted)
@@ -128,7 +131,13 @@ def denoiser_of(network: Transformer, task: Task, thought: bool, block_cache: bo
 
 
 def check_arms(settings: Mapping[str, Any], task: Task, models: Mapping[str, Model]) -> None:
-    """Refuses what an autoregressive arm could not write, before its network is trained.  Raises: BadInput."""
+    """Refuses what an autoregressive arm could not write, and what cannot be compiled, before a network is trained.
+
+    Raises: BadInput.
+    """
+    if settings["budget"].get("compile", False):
+        with launch.refused("budget.compile", ValueError):
+            check_compiler(device_of(settings).type)
     for name, arm in settings["arms"].items():
         model = models[arm["model"]]
         if model.kind == "autoregressive":
@@ -187,12 +196,13 @@ def run_parts(
     arm = {key: value for key, value in settings["arms"][name].items() if key != "passes"}
     diffusion = arm["kind"] == "diffusion"
     held = ("width",) if diffusion else ("ar_width", "ar_chains")
+    compiles = {"compile": True} if diffusion and budget.get("compile", False) else {}
     pair = (0, 0) if diffusion else unit_of(task, trained, trained[arm["model"]].network.shape)
     return {
         f"arms.{name}": {
             key: value for key, value in arm.items() if key != "passes" and (key, value) != ("block_cache", False)
         },
-        "budget": {key: budget[key] for key in held},
+        "budget": {key: budget[key] for key in held} | compiles,
         "weights": trained[arm["model"]].weights,
         # As it was while nothing came before the passes.
         "FLOPs of a pass": None if diffusion else pair if pair[1] else pair[0],

@@ -88,6 +88,26 @@ class Move(NamedTuple):
     memory: Memory
 
 
+class Hazard:
+    """For each kind of position the chance of an event at every pass, given none before it.
+
+    A table by kind, not by position, so that 100,000 passes cost 2 x 100,000 numbers; its sums are made once, since
+    over so many passes they take as long as a pass of a small network.
+    """
+
+    def __init__(self, chance: Tensor) -> None:
+        self.chance = chance  # [K, T] float64 in [0, 1]
+
+    @functools.cached_property
+    def risk(self) -> Tensor:
+        """[K, T + 1] float64: minus the log of the chance that nothing has happened before each pass, and in the
+        end."""
+        # -log1p(-1) is infinite, and sums of infinities cannot be searched. No exponential draw of 52 bits exceeds
+        # -log(2**-53) < 37, so this much in one pass is certainty.
+        sums = (-torch.log1p(-self.chance)).clamp(max=64.0).cumsum(-1)
+        return torch.cat([torch.zeros_like(sums[:, :1]), sums], -1)
+
+
 class Noise(Protocol):
     """Random verbs, each a pure function of (seed, example id, pass, stream, position).
 
@@ -108,13 +128,11 @@ class Noise(Protocol):
         last."""
         ...
 
-    def first(self, hazard: Tensor, kind: Tensor, since: Tensor, stream: str) -> Tensor:
+    def first(self, hazard: Hazard, kind: Tensor, since: Tensor, stream: str) -> Tensor:
         """The pass of each position's next event.
 
-        hazard: [K, T] float64, for each kind of position the chance of the event at pass t given none before.  kind:
-        [B, L] int64 in -1..K-1, -1 has no events.  since: [B, L] int64, the first pass at which it may come.  Returns
-        [B, L] int64 in since..T, T where it never comes. A table by kind, not by position, so that 100,000 passes cost
-        2 x 100,000 numbers.
+        kind: [B, L] int64 in -1..K-1, -1 has no events.  since: [B, L] int64, the first pass at which it may come.
+        Returns [B, L] int64 in since..T, T where it never comes.
         """
         ...
 

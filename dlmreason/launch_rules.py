@@ -208,6 +208,7 @@ RULES: dict[str, Rule] = {
     "budget.trace_events": Maybe(Integer(1, 2**40)),
     "budget.time": Boolean(),
     "budget.counters": Boolean(),
+    "budget.compile": Boolean(),
     "budget.shards": Integer(1, 2**10),
     "budget.mismatch": Maybe(Real(0, below=1)),
     "task.size": COUNT,

@@ -62,15 +62,17 @@ class Solver:
         seed: int = 0,
         watch: Watcher | None = None,
         chunk: int = 32,
+        compile: bool = False,
     ) -> Solution:
         """Answers one puzzle. policy: `change_of_mind` by default.  watch: told of the passes as they are made, `chunk`
-        at a time.
+        at a time.  compile: as `networks.compiled`, for very many passes.
 
-        Raises: ValueError for a puzzle that is none, with the reason, for fewer than 1 pass, or for a policy that needs
-        what the network was not taught.
+        Raises: ValueError for a puzzle that is none, with the reason, for fewer than 1 pass, for a policy that needs
+        what the network was not taught, or where there is nothing to compile with.
         """
         from dlmreason.assembly_arms import denoiser_of
         from dlmreason.evaluation.diffusion import DiffusionArm
+        from dlmreason.networks.compiled import compiled
         from dlmreason.policies.facts import check_sound
         from dlmreason.policies.presets import change_of_mind
 
@@ -79,7 +81,7 @@ class Solver:
         if passes < 1:
             raise ValueError(f"passes={passes}: must be a whole number of 1 or more")
         example = self.task.example(puzzle)
-        denoiser = denoiser_of(network, self.task, thought)
+        denoiser = denoiser_of(compiled(network) if compile else network, self.task, thought)
         arm = DiffusionArm("solve", self.task, network, denoiser, policy, width=1, chunk=chunk, thought=thought)
         canvas: list[int] = []
         shown = 0
@@ -159,7 +161,12 @@ def main(settings: launch.Settings) -> int:
     policy = policy_of(settings["policy"], "policy", settings["trusted"], solver.trained.taught)
     with launch.refused("puzzle", ValueError), launch.refused("policy", BadMove):
         solution = solver.solve(
-            str(settings["puzzle"]), settings["budget"]["passes"], policy, settings["seed"], solver.lines(sys.stdout)
+            str(settings["puzzle"]),
+            settings["budget"]["passes"],
+            policy,
+            settings["seed"],
+            solver.lines(sys.stdout),
+            compile=settings["budget"]["compile"],
         )
     print(f"\n{solution}")
     return 0

@@ -10,7 +10,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from dlmreason.canvas import NEVER, Canvas, Clock, Memory, Move, Noise, Reading
+from dlmreason.canvas import NEVER, Canvas, Clock, Hazard, Memory, Move, Noise, Reading
 from dlmreason.policies.facts import Facts
 from dlmreason.policies.phases import During, Held
 from dlmreason.policies.remask import Cap, Corrector, Rescale, Schedule, Sigma, Span, never
@@ -35,7 +35,7 @@ class Posterior:
     sigma: Sigma = never
     stops: tuple[float, ...] = ()
     # At 100,000 passes a table takes as long as a pass of a small network, so each is made once.
-    _tables: dict[tuple[int, torch.device], Tensor] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _tables: dict[tuple[int, torch.device], Hazard] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if any(not a > b for a, b in pairwise((1.0, *self.stops, 0.0))):
@@ -103,7 +103,7 @@ class Posterior:
         kind = torch.where(canvas.editable, (tokens != canvas.mask_id).long(), -1)
         key = (clock.total, tokens.device)
         if key not in self._tables:
-            self._tables[key] = self.hazards(clock.total).to(tokens.device)
+            self._tables[key] = Hazard(self.hazards(clock.total).to(tokens.device))
         return noise.first(self._tables[key], kind, since, stream)
 
 

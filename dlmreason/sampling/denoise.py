@@ -3,10 +3,11 @@
 It decides when the denoiser is called, for which rows, and what is kept of the answers; what happens to a canvas is the
 policy's. One pass is one call of the denoiser for one row, or the last of several where a denoiser has to read on
 before it; each is counted, and there are no hidden calls. Nothing inside a chunk of passes branches on a value, so a
-chunk runs without waiting for the device; between chunks finished rows leave and waiting rows take their places. What a
-denoiser works out of a row for all of its passes is asked for when the row sits down, and is no part of its state. The
-denoiser is always called at the same width, because float sums depend on it: that, and noise that is a function of the
-example, make a row's result byte-equal alone or in company, at any place, interrupted or not.
+chunk runs without waiting for the device; between chunks finished rows leave and waiting rows take their places. Where
+there is no device to wait for, a chunk ends with the pass that finishes a row. What a denoiser works out of a row for
+all of its passes is asked for when the row sits down, and is no part of its state. The denoiser is always called at the
+same width, because float sums depend on it: that, and noise that is a function of the example, make a row's result
+byte-equal alone or in company, at any place, interrupted or not.
 """
 
 from collections.abc import Callable, Iterator
@@ -108,8 +109,9 @@ class Sampler:
     """Walks rows through at most `max(rungs)` passes.
 
     rungs: increasing numbers of passes at which the answer is kept. A policy that is not anytime takes exactly one
-    rung, its total.  width: rows per call of the denoiser.  chunk: passes between two looks at who has finished.  seed:
-    of the noise.  counters: what keeps count of rows beside, None for nobody; it changes nothing that is said.
+    rung, its total.  width: rows per call of the denoiser.  chunk: passes between two looks at who has finished, the
+    most of them on the CPU.  seed: of the noise.  counters: what keeps count of rows beside, None for nobody; it
+    changes nothing that is said.
 
     Raises: ValueError for rungs that do not increase from 1 or more, or several rungs with a policy that is not
     anytime.
@@ -257,12 +259,21 @@ class Sampler:
 
         Raises: BadMove where the policy broke a rule.
         """
+        return self._walk(state, passes, observe, held, False)[0]
+
+    def _walk(self, state: State, passes: int, observe: Observer | None, held: Any, looks: bool) -> tuple[State, int]:
+        """`advance`, and how many calls were made. looks: stops when a row has come to its end."""
         guard, ids = self._guard(state.rows), state.rows.id
         of_rows = words(self.seed, ids)
-        for _ in range(passes):
+        made, begun = 0, self._live(state) if looks else 0
+        while made < passes and (not looks or self._live(state) == begun):
             state = self.one_pass(state, Counter(self.seed, ids, state.index, of_rows), observe, guard, held)
+            made += 1
         guard.look()
-        return state
+        return state, made
+
+    def _live(self, state: State) -> int:
+        return int((state.index < self.total).sum())
 
     @torch.inference_mode()
     def run(
@@ -284,9 +295,10 @@ class Sampler:
         while seats is not None:
             live = seats.index < self.total
             ahead = int(torch.where(live, self.total - seats.index, 0).amax())  # waits for the device, once a chunk
-            passes = min(self.chunk, max(ahead, 0))
             before = seats.nfe
-            seats = self.advance(seats, passes, observe, held)
+            # Where nobody waits for a device, a look at who has finished costs less than a pass that nobody needs.
+            looks = seats.index.device.type == "cpu"
+            seats, passes = self._walk(seats, min(self.chunk, max(ahead, 0)), observe, held, looks)
             charged = int((seats.nfe - before).sum())
             self.counts = self.counts.plus(Counts(charged, passes * self.width - charged))
             finished = waiting.finished(seats, self.total)

@@ -13,7 +13,7 @@ from typing import NamedTuple, TypeVar
 import torch
 from torch import Tensor
 
-from dlmreason.canvas import Tree, take
+from dlmreason.canvas import Hazard, Tree, take
 
 Value = TypeVar("Value")
 
@@ -77,8 +77,8 @@ class Enumerate:
                 places[row, position] = rank
         return places
 
-    def first(self, hazard: Tensor, kind: Tensor, since: Tensor, stream: str) -> Tensor:
-        tables, passes = hazard.tolist(), hazard.shape[-1]
+    def first(self, hazard: Hazard, kind: Tensor, since: Tensor, stream: str) -> Tensor:
+        tables, passes = hazard.chance.tolist(), hazard.chance.shape[-1]
         due = torch.full_like(since, passes)
         for row in range(since.shape[0]):
             for position in range(since.shape[1]):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from dlmreason.canvas import place
+from dlmreason.canvas import Hazard, place
 
 STREAMS = (
     "start",  # the first canvas, where it is pure noise
@@ -40,10 +40,6 @@ def _signed(word: int) -> int:
 _GAMMA = _signed(0x9E3779B97F4A7C15)
 _FIRST = _signed(0xBF58476D1CE4E5B9)
 _SECOND = _signed(0x94D049BB133111EB)
-
-# -log1p(-1) is infinite, and sums of infinities cannot be searched. No exponential draw here exceeds -log(2**-53) < 37,
-# so this much hazard in one pass is certainty.
-_CERTAIN = 64.0
 
 # Draws of up to so many numbers are made for all streams at once: below, a call of torch costs more than its numbers.
 _FEW = 256
@@ -145,14 +141,12 @@ class Counter:
     def rank(self, score: Tensor, stream: str) -> Tensor:
         return place(score.double() + self.gumbel(score, stream))
 
-    def first(self, hazard: Tensor, kind: Tensor, since: Tensor, stream: str) -> Tensor:
-        passes = hazard.shape[-1]
-        risk = (-torch.log1p(-hazard)).clamp(max=_CERTAIN).cumsum(-1)
-        before = torch.cat([torch.zeros_like(risk[:, :1]), risk], -1)
+    def first(self, hazard: Hazard, kind: Tensor, since: Tensor, stream: str) -> Tensor:
+        risk, passes = hazard.risk, hazard.chance.shape[-1]
         waited = -self.uniform(since.shape, stream).log()
-        # As if every position were of each kind, then its own.
-        until = before[:, since.clamp(max=passes)] + waited
-        reached = torch.searchsorted(risk, until.flatten(1)).reshape(until.shape)
+        # As if every position were of each kind, then its own. What is waited is above 0, so place 0 is never reached.
+        until = risk[:, since.clamp(max=passes)] + waited
+        reached = torch.searchsorted(risk, until.flatten(1)).reshape(until.shape) - 1
         own = reached.gather(0, kind.clamp(min=0)[None])[0]
         return torch.where(kind < 0, passes, torch.maximum(own, since)).clamp(max=passes)
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
 from dlmreason import assembly, assembly_arms, launch
-from dlmreason.canvas import Policy, join
+from dlmreason.canvas import Hazard, Policy, join
 from dlmreason.launch_config import Tree
 from dlmreason.networks.denoiser import Denoise
 from dlmreason.networks.shape import Shape
@@ -176,8 +176,8 @@ class Watched(Counter):
         self.seen.append(log_probs.exp())
         return super().draw(log_probs, stream)
 
-    def first(self, hazard: Tensor, kind: Tensor, since: Tensor, stream: str) -> Tensor:
-        self.seen.append(hazard)
+    def first(self, hazard: Hazard, kind: Tensor, since: Tensor, stream: str) -> Tensor:
+        self.seen.append(hazard.chance)
         return super().first(hazard, kind, since, stream)
 
 

@@ -225,13 +225,13 @@ def test_an_anytime_sampler_walks_one_path_whatever_its_budget(name: str) -> Non
 @pytest.mark.parametrize(
     ("policy", "passes", "taken"),
     [
-        (presets.ordered(), 12, "01150dcdddfb416a"),
-        (presets.ordered("margin", 3, 0.7), 24, "6d8a00591402e08e"),
-        (presets.ordered("entropy", None, 1.0), 5, "9eea04078c4ba635"),
-        (presets.ordered("left_to_right", 1), 16, "3d187b693bec1570"),
-        (presets.change_of_mind(4, 2, 1.0, 1, 0.6, -0.005, 2, 0.3), 64, "f08f42fbf85980fb"),
-        (presets.random_doubt(4), 64, "016bb7d09d2f5f03"),
-        (presets.restarts(), 64, "293103698dffe815"),
+        (presets.ordered(), 12, "0096ae0f9cdcd875"),
+        (presets.ordered("margin", 3, 0.7), 24, "effd16bdb61e7671"),
+        (presets.ordered("entropy", None, 1.0), 5, "b162437a1c350253"),
+        (presets.ordered("left_to_right", 1), 16, "c8ea29f2b3bc0896"),
+        (presets.change_of_mind(4, 2, 1.0, 1, 0.6, -0.005, 2, 0.3), 64, "28b68c87f2f871b0"),
+        (presets.random_doubt(4), 64, "1f553ae710c6e50c"),
+        (presets.restarts(), 64, "566cd346c5148982"),
     ],
 )
 def test_the_moves_of_the_standing_policies_are_what_they_were(policy: Policy, passes: int, taken: str) -> None:

@@ -56,12 +56,15 @@ def same_moves(one: Policy, other: Policy, passes: int) -> bool:
 
 
 def digest(policy: Policy, passes: int) -> str:
-    """Of every canvas, answer, question and wake of a run over 16 puzzles."""
+    """Of every canvas, answer, question and wake of a run over 16 puzzles, and of what each answers in the end."""
     taken = hashlib.blake2b(digest_size=8)
-    moves, answers = walked(policy, passes, sudoku_rows(16), ToySudoku())
-    for move in moves:
+
+    def note(before: State, reading: Reading, move: Move, after: State) -> None:
+        live = before.index < passes
         for part in (move.tokens, move.answer, move.ask.tokens, move.wake):
-            taken.update(part.numpy().tobytes())
-    for answer in answers.values():
-        taken.update(answer.numpy().tobytes())
+            taken.update(part[live].numpy().tobytes())
+
+    sampler = Sampler(policy, ToySudoku(), (passes,), seed=5, width=8, chunk=8)
+    for state in sampler.run(sudoku_rows(16), observe=note):
+        taken.update(state.answers[0, 0].numpy().tobytes())
     return taken.hexdigest()

@@ -173,6 +173,17 @@ def test_the_ledger_of_calls_is_exact() -> None:
     assert sampler.counts.charged + sampler.counts.wasted == denoiser.calls
 
 
+@pytest.mark.parametrize("name", ["confidence", "change_of_mind"])
+def test_a_finished_row_leaves_at_once_however_long_a_chunk_is(name: str) -> None:
+    """On the CPU: no pass is wasted but on places for which nobody is left."""
+    every = [Sampler(POLICIES[name], ToySudoku(), (64,), width=4, chunk=chunk) for chunk in (1, 3, 100)]
+    answered = [outcome(list(sampler.run(sudoku_rows(10)))) for sampler in every]
+    assert answered[0] == answered[1] == answered[2]
+    assert every[0].counts == every[1].counts == every[2].counts
+    alone = Sampler(POLICIES[name], ToySudoku(), (64,), width=1, chunk=100)
+    assert outcome(list(alone.run(sudoku_rows(10)))).keys() == answered[0].keys() and alone.counts.wasted == 0
+
+
 @pytest.mark.parametrize("name", ["change_of_mind", "random_doubt", "restarts", "gibbs", "confidence"])
 def test_events_add_up_to_the_right_tokens(name: str) -> None:
     sampler = Sampler(POLICIES[name], ToySudoku(), (1, 7, 50), width=4, chunk=8)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
+from dlmreason.canvas import Hazard
 from dlmreason.sampling.noise import STREAMS, Counter, _signed, fold, mix, words
 
 IDS = torch.arange(4000) * 1_000_003 + 17
@@ -77,7 +78,7 @@ def test_rank_follows_plackett_luce_and_puts_the_impossible_last() -> None:
 
 
 def test_first_has_the_law_of_a_coin_each_pass() -> None:
-    hazard = torch.tensor([[0.2, 0.0, 0.5, 1.0, 0.3], [0.0, 0.1, 0.1, 0.1, 0.1]], dtype=torch.float64)
+    hazard = Hazard(torch.tensor([[0.2, 0.0, 0.5, 1.0, 0.3], [0.0, 0.1, 0.1, 0.1, 0.1]], dtype=torch.float64))
     kind = torch.tensor([0, 1, -1]).expand(4000, 3)
     since = torch.tensor([1, 0, 0]).expand(4000, 3)
     due = counter().first(hazard, kind, since, "due")
@@ -89,10 +90,17 @@ def test_first_has_the_law_of_a_coin_each_pass() -> None:
 
 
 def test_first_after_a_certain_pass_still_comes() -> None:
-    hazard = torch.tensor([[1.0, 0.0, 1.0, 0.0]], dtype=torch.float64)
+    hazard = Hazard(torch.tensor([[1.0, 0.0, 1.0, 0.0]], dtype=torch.float64))
     since = torch.tensor([[0, 1, 2, 3, 4]])
     due = Counter(0, IDS[:1], IDS[:1]).first(hazard, torch.zeros_like(since), since, "due")
     assert due.tolist() == [[0, 2, 2, 4, 4]]
+
+
+def test_the_sums_over_all_passes_are_made_once() -> None:
+    """At 100,000 passes they cost more than a pass of a small network."""
+    hazard = Hazard(torch.tensor([[0.5, 0.0, 1.0]], dtype=torch.float64))
+    assert hazard.risk is hazard.risk
+    assert hazard.risk[0, :3].tolist() == pytest.approx([0.0, np.log(2), np.log(2)]) and hazard.risk[0, 3] > 50
 
 
 def test_gumbel_noise_is_not_colder_than_it_should_be() -> None:
