@@ -5,6 +5,8 @@ with adaptive norms and nothing fused, in plain torch [MDLM, arXiv:2406.07524; D
 """
 
 import math
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -83,6 +85,30 @@ def test_rows_that_finish_leave_their_places(table: Callable[..., None]) -> None
     share = ideal / (LENGTH - 1) * int(blanks.sum()) / 64 / whole
     table("staggered finishes, batch 64, of the ideal", f"{share:.0%}")
     assert share >= 0.9
+
+
+WALK = """
+import resource, sys
+import torch
+from dlmreason.policies import presets
+from dlmreason.sampling.denoise import Sampler
+from tests.toys import ToySudoku, sudoku_rows
+torch.set_num_threads(1)
+policy = presets.change_of_mind(certify=None)
+for state in Sampler(policy, ToySudoku(), (int(sys.argv[1]),), width=2).run(sudoku_rows(2)):
+    pass
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def test_memory_is_flat(table: Callable[..., None]) -> None:
+    """The most that a process holds, over 1,000 passes and over 100,000."""
+    few, many = (
+        int(subprocess.run([sys.executable, "-c", WALK, passes], check=True, capture_output=True, text=True).stdout)
+        for passes in ("1000", "100000")
+    )
+    table("memory at 100,000 passes, of that at 1,000", f"{many / few:.3f} of {few / 1024:.0f} MiB")
+    assert many / few <= 1.05
 
 
 class Block(nn.Module):

@@ -1,0 +1,116 @@
+"""What an update costs: of what the machine can do, and more than a loop of plain torch would take.
+
+Costs of starting and ending a training are left out: they are the difference between a long and a short one.
+"""
+
+import statistics
+import time
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+
+import pytest
+import torch
+
+from dlmreason.compute.flops import training_flops
+from dlmreason.diffusion.objectives import MaskedDiffusion
+from dlmreason.networks.shape import Shape
+from dlmreason.networks.transformer import Transformer
+from dlmreason.training.average import Average
+from dlmreason.training.fit import fit
+from dlmreason.training.settings import Settings
+from dlmreason.training.sheets import Order, Sheets
+from tests.bench.clock import REPEATS, medians
+
+pytestmark = pytest.mark.bench
+
+MASK = 10
+OBJECTIVE = MaskedDiffusion(weighting="none")
+
+
+def network(length: int, **sizes: int) -> Transformer:
+    torch.manual_seed(0)
+    return Transformer(Shape(vocabulary_size=MASK + 1, length=length, **sizes)).train()
+
+
+def sheets(rows: int, length: int) -> Sheets:
+    tokens = torch.randint(0, MASK, (rows, length), generator=torch.Generator().manual_seed(0), dtype=torch.int32)
+    ones = torch.ones(rows, length, dtype=torch.bool)
+    return Sheets(tokens, ones, torch.zeros(rows, length, 0, dtype=torch.int32), ones, MASK)
+
+
+def settings_of(batch: int) -> Settings:
+    return Settings(batch, accelerator="cpu", checkpoint_every=10_000, log_every=10_000, snapshots=())
+
+
+def ours(made: Transformer, data: Sheets, batch: int, updates: int, folder: Path) -> float:
+    """Seconds of a whole training."""
+    return fit(made, OBJECTIVE, data, settings_of(batch), updates=updates, seed=0, folder=folder).seconds
+
+
+def bare(made: Transformer, data: Sheets, batch: int, updates: int) -> float:
+    """Seconds of the same updates in plain torch: batch, loss, clipped and finite gradient, step, average."""
+    settings, generator, order = settings_of(batch), torch.Generator(), Order(len(data), batch, 0)
+    optimizer = torch.optim.AdamW(made.parameters(), settings.lr, settings.betas, fused=True)
+    average = Average(made, settings.ema)
+    started = time.perf_counter()
+    for update in range(updates):
+        generator.manual_seed(update)
+        loss = OBJECTIVE(made, data.take(order(update)), generator)
+        optimizer.zero_grad()
+        loss.total.backward()
+        norm = torch.nn.utils.clip_grad_norm_(made.parameters(), settings.clip)
+        assert torch.isfinite(norm + loss.total.detach())
+        optimizer.step()
+        average.update()
+    return time.perf_counter() - started
+
+
+def gemm(side: int = 1024) -> float:
+    """FLOPs a second of one large matrix product: what this machine can do."""
+    a, b = torch.randn(side, side), torch.randn(side, side)
+    (seconds,) = medians(lambda: [a @ b for _ in range(4)])
+    return 4 * 2 * side**3 / seconds
+
+
+def test_an_update_of_6m_parameters_is_mostly_matrix_products(tmp_path: Path, table: Callable[..., None]) -> None:
+    length, batch, few, many = 82, 16, 2, 6
+    data, places = sheets(64, length), count()
+    sizes = {"num_layers": 8, "width": 256, "num_heads": 8}
+
+    def one_more() -> float:
+        made = (network(length, **sizes) for _ in range(2))
+        short, long = (ours(next(made), data, batch, each, tmp_path / str(next(places))) for each in (few, many))
+        return (long - short) / (many - few)
+
+    one_more()
+    seconds = statistics.median(one_more() for _ in range(REPEATS))
+    made, peak = network(length, **sizes), gemm()
+    share = training_flops(made.shape, length, batch) / seconds / peak
+    table(
+        f"an update of {made.num_parameters / 1e6:.1f}M parameters, {batch} sheets of {length}",
+        f"{1e3 * seconds:.0f} ms, {share:.0%} of a GEMM's {peak / 1e9:.0f} GFLOP/s",
+    )
+    assert share >= 0.7
+
+
+def test_lightning_adds_little_to_an_update(tmp_path: Path, table: Callable[..., None]) -> None:
+    """At the demo's batch and network."""
+    length, batch, few, many = 36, 32, 20, 120
+    data, places = sheets(64, length), count()
+
+    def made() -> Transformer:
+        return network(length, num_layers=2, width=64, num_heads=4)
+
+    def pair() -> tuple[float, float]:
+        long, least = ours(made(), data, batch, many, tmp_path / str(next(places))), bare(made(), data, batch, many)
+        short = ours(made(), data, batch, few, tmp_path / str(next(places)))
+        return (long - short) / (many - few), (least - bare(made(), data, batch, few)) / (many - few)
+
+    pair()
+    whole, least = (statistics.median(each) for each in zip(*(pair() for _ in range(REPEATS)), strict=True))
+    table(
+        f"an update of {made().num_parameters / 1e6:.1f}M parameters, {batch} sheets of {length}, by Lightning",
+        f"{1e3 * whole:.1f} ms, {whole / least - 1:+.1%} of a bare loop's {1e3 * least:.1f} ms",
+    )
+    assert whole / least <= 1.03
