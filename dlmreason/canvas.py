@@ -206,14 +206,29 @@ def rows_like(where: Tensor, other: Tensor) -> Tensor:
 def choose(where: Tensor, yes: Tree, no: Tree) -> Tree:
     """Row by row `yes` or `no`, for any two pytrees of one structure. Selects, never multiplies: padding may hold
     NaN."""
+    # A row alone is one or the other: then nothing is copied, which at batch 1 is a large part of what a pass costs.
+    if isinstance(yes, tuple) and at_hand(where):
+        chosen = int(where.sum())
+        if chosen in (0, where.numel()):
+            return yes if chosen else no
     return cast(Tree, _chosen(where, {}, yes, no))
+
+
+def at_hand(tensor: Tensor) -> bool:
+    """Whether its values can be looked at without waiting for a device. What is found may save work, and change
+    nothing."""
+    return tensor.device.type == "cpu"
+
+
+def somewhere(where: Tensor) -> bool:
+    """False where it is at hand that `where` holds nowhere, so that what it would change may be left out."""
+    return not at_hand(where) or bool(where.any())
 
 
 def _chosen(where: Tensor, shaped: dict[int, Tensor], yes: Any, no: Any) -> Any:
     """`choose`. shaped: `where` as it broadcasts over tensors of so many axes, as far as it was needed."""
     if yes is no:
         return yes
-    # Ours are nested tuples of tensors, many times a pass; torch's walk over any pytree takes as long as the work.
     if isinstance(yes, tuple) and type(yes) is type(no):
         parts = [_chosen(where, shaped, a, b) for a, b in zip(yes, no, strict=True)]
         return type(yes)(*parts) if hasattr(yes, "_fields") else tuple(parts)
@@ -225,19 +240,31 @@ def _chosen(where: Tensor, shaped: dict[int, Tensor], yes: Any, no: Any) -> Any:
     return torch.where(shaped[axes], yes, no)
 
 
+def _mapped(work: Callable[..., Any], *trees: Any) -> Any:
+    """`work` of every tensor, for pytrees of one structure."""
+    # Ours are nested tuples of tensors, many times a pass; torch's walk over any pytree takes as long as the work.
+    first = trees[0]
+    if isinstance(first, Tensor):
+        return work(*trees)
+    if not isinstance(first, tuple) or any(type(other) is not type(first) for other in trees):
+        return tree_map(work, *trees)
+    parts = [_mapped(work, *each) for each in zip(*trees, strict=True)]
+    return type(first)(*parts) if hasattr(first, "_fields") else tuple(parts)
+
+
 def take(tree: Tree, index: Tensor) -> Tree:
     """The rows `index` [N] int64 of every tensor of a pytree."""
-    return tree_map(lambda a: a.index_select(0, index), tree)
+    return cast(Tree, _mapped(lambda a: a.index_select(0, index), tree))
 
 
 def put(tree: Tree, index: Tensor, part: Tree) -> Tree:
     """A pytree with its rows `index` [N] int64 replaced by those of `part`."""
-    return tree_map(lambda a, b: a.index_copy(0, index, b), tree, part)
+    return cast(Tree, _mapped(lambda a, b: a.index_copy(0, index, b), tree, part))
 
 
 def join(parts: list[Tree]) -> Tree:
     """Pytrees of one structure, one below the other."""
-    return tree_map(lambda *leaves: torch.cat(leaves), *parts)
+    return cast(Tree, _mapped(lambda *leaves: torch.cat(leaves), *parts))
 
 
 def place(score: Tensor) -> Tensor:

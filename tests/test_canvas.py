@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
-from dlmreason.canvas import choose
+from dlmreason import canvas
+from dlmreason.canvas import choose, somewhere
 
 WHERE = torch.tensor([True, False, True])
 
@@ -30,6 +31,19 @@ def test_a_row_comes_whole_from_one_of_the_two() -> None:
     for found, a, b in zip(tree_leaves(chosen), tree_leaves(yes), tree_leaves(no), strict=True):
         assert torch.equal(found[WHERE], a[WHERE]) and found[~WHERE].isnan().all() and found.shape == b.shape
     assert type(chosen) is Pair and type(chosen.right["list"][1]) is Pair and type(chosen.left) is tuple
+
+
+@pytest.mark.parametrize("rows", [[0, 0, 0], [1, 1, 1], [0, 1, 0]])
+def test_values_at_hand_change_nothing(rows: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where all rows come from one tree it is given as it is; a device's are not looked at, to the same result."""
+    where, yes, no = torch.tensor(rows) > 0, tree(1.0), tree(2.0)
+    found = choose(where, yes, no)
+    assert (found is yes, found is no) == (sum(rows) == 3, sum(rows) == 0)
+    assert somewhere(where) == (sum(rows) > 0)
+    monkeypatch.setattr(canvas, "at_hand", lambda tensor: False)
+    for one, other in zip(tree_leaves(found), tree_leaves(choose(where, yes, no)), strict=True):
+        assert torch.equal(one, other)
+    assert somewhere(where)
 
 
 def test_what_both_share_is_left_as_it_is() -> None:

@@ -29,10 +29,12 @@ from dlmreason.canvas import (
     Noise,
     Policy,
     Reading,
+    at_hand,
     choose,
     join,
     put,
     seat_of,
+    somewhere,
     take,
 )
 from dlmreason.sampling.events import count_events
@@ -214,7 +216,6 @@ class Sampler:
         if guard is not None:
             live = live & guard.sees(move, state.index, live, kept=here.any(-1))
         here = here & live[:, None]
-        rung = here[..., None]
         after = state._replace(
             index=index,
             nfe=nfe,
@@ -226,13 +227,16 @@ class Sampler:
             score=move.score,
             events=events,
         )
-        after = choose(live, after, state)._replace(
-            answers=torch.where(rung, move.answer[:, None], state.answers),
-            scores=torch.where(here, move.score[:, None], state.scores),
-            canvases=torch.where(rung, committed[:, None], state.canvases),
-            spent=torch.where(here, nfe[:, None], state.spent),
-            changes=torch.where(rung, events[:, None], state.changes),
-        )
+        after = choose(live, after, state)
+        if somewhere(here):
+            rung = here[..., None]
+            after = after._replace(
+                answers=torch.where(rung, move.answer[:, None], state.answers),
+                scores=torch.where(here, move.score[:, None], state.scores),
+                canvases=torch.where(rung, committed[:, None], state.canvases),
+                spent=torch.where(here, nfe[:, None], state.spent),
+                changes=torch.where(rung, events[:, None], state.changes),
+            )
         if self.counters is not None:
             after = after._replace(life=choose(live, self.counters(state, reading, move, after), state.life))
         if observe is not None:
@@ -296,8 +300,8 @@ class Sampler:
             live = seats.index < self.total
             ahead = int(torch.where(live, self.total - seats.index, 0).amax())  # waits for the device, once a chunk
             before = seats.nfe
-            # Where nobody waits for a device, a look at who has finished costs less than a pass that nobody needs.
-            looks = seats.index.device.type == "cpu"
+            # A look at who has finished costs less than a pass that nobody needs.
+            looks = at_hand(seats.index)
             seats, passes = self._walk(seats, min(self.chunk, max(ahead, 0)), observe, held, looks)
             charged = int((seats.nfe - before).sum())
             self.counts = self.counts.plus(Counts(charged, passes * self.width - charged))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten
 
-from dlmreason.canvas import Ask, Move, Policy, choose
+from dlmreason.canvas import Ask, Move, Policy, choose, somewhere
 
 
 class BadMove(Exception):
@@ -91,8 +91,9 @@ class Guard:
         high = torch.where(kept[:, None], self._high_kept, self._high)
         found = values != values.clamp(self._low, high)
         first = found.any(-1) & live & self._sound
-        self._breach = choose(first, _Breach(found, index, values), self._breach)
-        self._sound = self._sound & ~first
+        if somewhere(first):
+            self._breach = choose(first, _Breach(found, index, values), self._breach)
+            self._sound = self._sound & ~first
         return self._sound
 
     def look(self) -> None:

@@ -20,6 +20,9 @@ class Queue:
     def __init__(self, rows: "Rows", pool: "State | None", sampler: "Sampler") -> None:
         self._rows, self._pool, self._sampler = rows, pool, sampler
         self._taken_rows = self._taken_pool = 0
+        # Rows are begun a pool's width at a time: for one it takes as long as for many, and rows finish one by one.
+        self._begun: State | None = None
+        self._taken_begun = 0
         self._free: set[int] = set()
         self.arrived: list[int] = []  # places of those who sat down last
         self.began = 0  # how many of them had been waiting, not under way
@@ -32,12 +35,25 @@ class Queue:
             states.append(take(self._pool, torch.arange(self._taken_pool, stop, device=self._pool.index.device)))
             count -= stop - self._taken_pool
             self._taken_pool = stop
-        stop = min(self._taken_rows + count, len(self._rows.id))
-        if stop > self._taken_rows:
-            index = torch.arange(self._taken_rows, stop, device=self._rows.id.device)
-            states.append(self._sampler.init(take(self._rows, index)))
-        self.began, self._taken_rows = stop - self._taken_rows, stop
+        self.began = 0
+        while count and (begun := self._begin()) is not None:
+            stop = min(self._taken_begun + count, len(begun.index))
+            states.append(take(begun, torch.arange(self._taken_begun, stop, device=begun.index.device)))
+            count -= stop - self._taken_begun
+            self.began += stop - self._taken_begun
+            self._taken_begun = stop
         return states
+
+    def _begin(self) -> "State | None":
+        """Rows that have begun and not all sat down; None where no row is left."""
+        if self._begun is None or self._taken_begun == len(self._begun.index):
+            stop = min(self._taken_rows + self._sampler.width, len(self._rows.id))
+            if stop == self._taken_rows:
+                return None
+            index = torch.arange(self._taken_rows, stop, device=self._rows.id.device)
+            self._begun, self._taken_begun = self._sampler.init(take(self._rows, index)), 0
+            self._taken_rows = stop
+        return self._begun
 
     def seats(self, width: int) -> "State | None":
         """The first pool, padded to `width`; None where there is nobody."""

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from dlmreason import canvas
 from dlmreason.canvas import Ask, Canvas, Clock, Memory, Move, Noise, Policy, Reading, join
 from dlmreason.networks.block_denoiser import DenoiseBlocks
 from dlmreason.networks.denoiser import Denoise
@@ -240,8 +241,9 @@ class Waits(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
-def test_no_call_looks_at_a_value() -> None:
+def test_no_call_looks_at_a_value_that_is_not_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which block of which row is read is worked out on the device."""
+    monkeypatch.setattr(canvas, "at_hand", lambda tensor: False)
     rows, sampler = some_rows(), sampler_of("bd3")
     with torch.inference_mode():
         state, held = sampler.init(rows), sampler.seat(rows)

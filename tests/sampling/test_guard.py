@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from dlmreason import canvas
 from dlmreason.canvas import NEVER, Canvas, Clock, Memory, Move, Noise, Reading
 from dlmreason.policies.ordered import Ordered
 from dlmreason.policies.scores import confidence, mean_log_max
@@ -246,6 +247,7 @@ def test_rows_that_have_ended_are_nobodys_business() -> None:
 
 
 def test_nothing_waits_for_the_device_within_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(canvas, "at_hand", lambda tensor: False)
     looks: list[int] = []
     made = [0]
 
