@@ -68,7 +68,11 @@ class Learner(LightningModule):
     def training_step(self, update: int, batch_idx: int) -> Tensor:
         seed = seed_of("batch", self.seed, update, self.global_rank)
         self._generator.manual_seed(seed)
-        torch.manual_seed(seed)  # dropout draws from the global generator
+        # Dropout draws from the global generators. Not by `torch.manual_seed`, which writes down a traceback each time for
+        # devices that are not there: a tenth of a small network's update.
+        torch.default_generator.manual_seed(seed)
+        if self.device.type == "cuda":
+            torch.cuda.manual_seed(seed)
         batch = self.sheets.take(self.order(update).to(self.device))
         loss = self.objective.at(update, self.updates)(self.network, batch, self._generator)
         self._loss = loss.total.detach()
