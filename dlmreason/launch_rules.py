@@ -254,6 +254,7 @@ RULES: dict[str, Rule] = {
     "arms.*.temperature": Real(above=0),
     "arms.*.passes": Maybe(Integer(1, 2**40)),
     "arms.*.block_cache": Boolean(),
+    "block_cache": Boolean(),
     "tuning.trials": Integer(8, 2**20),
     "tuned": Maybe(Text()),
     "by": Choice("flops", "depth", "latency", "throughput"),

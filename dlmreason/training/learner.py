@@ -68,8 +68,8 @@ class Learner(LightningModule):
     def training_step(self, update: int, batch_idx: int) -> Tensor:
         seed = seed_of("batch", self.seed, update, self.global_rank)
         self._generator.manual_seed(seed)
-        # Dropout draws from the global generators. Not by `torch.manual_seed`, which writes down a traceback each time for
-        # devices that are not there: a tenth of a small network's update.
+        # Dropout draws from the global generators. Not by `torch.manual_seed`, which writes down a traceback each time
+        # for devices that are not there: a tenth of a small network's update.
         torch.default_generator.manual_seed(seed)
         if self.device.type == "cuda":
             torch.cuda.manual_seed(seed)

@@ -15,7 +15,7 @@ from dlmreason.compute.flops import block_call_flops, pass_flops
 from dlmreason.networks.transformer import Transformer
 from dlmreason.policies.facts import Facts, check_keeps_blocks
 from dlmreason.policies.published import bd3
-from tests.entry_points.tiny import TINY, experiment, start, weights
+from tests.entry_points.tiny import MACHINE, TINY, experiment, start, weights
 from tests.test_conf import FEW, composed
 
 BLOCKS = "objective@models.diffusion.objective=block_diffusion"
@@ -38,6 +38,15 @@ def test_both_arms_answer_over_one_network_and_one_costs_less(tmp_path: Path) ->
         assert (one.flops, other.flops) == (one.nfe * cheap, other.nfe * dear)
         assert one.nfe > other.nfe and one.events == other.events and one.answer == other.answer
     assert len(weights(folder)) == 2, "the diffusion model's and that of the answers"
+
+    asked = (f"checkpoint={folder / 'models' / 'diffusion'}", "policy=bd3", "block_cache=true", *MACHINE)
+    few = ("budget=tiny", "budget.examples=5", "budget.passes=16", f"output={tmp_path / 'alone'}")
+    assert start("evaluate", *asked, *few) == 0
+    alone = [each for each in read(tmp_path / "alone" / "records.jsonl", Record).items if each.rung == 16]
+    told = ("answer", "nfe", "flops", "events")
+    assert {each.example: [getattr(each, name) for name in told] for each in alone} == {
+        example: [getattr(each, name) for name in told] for example, each in spent["kept"].items()
+    }
 
 
 def settings_of(*overrides: str) -> dict[str, Any]:
