@@ -20,10 +20,10 @@ class Annealed:
     """Each position shows the token that was said of it last with a chance that rises from 0 to 1 over the passes, a
     coin of its own on every pass [timestep-free diffusion solver, arXiv:2609.01449].
 
-    temperature: 0 says the most probable token, else one is drawn at it.  anew: what is said of a position that the
-    network could see is drawn too, so that it may take a token back that it reads; that wants a network taught at
-    visible tokens, as one that was trained on its own errors is. False: a token that was shown is said again, and only
-    blanks are drawn, which any network of masks can do.
+    temperature: 0 says the most probable token, else one is drawn at it.  anew: False draws blanks alone, and says a
+    token again that was shown, which any network of masks can do. True draws all, so that what is read may be taken
+    back at sight; that wants a network taught at visible tokens, as one trained on its own errors is: another one ends
+    nowhere near an answer.
 
     Pass j of T shows a share j / (T - 1) of the answer, so that the first reads blanks alone, and the last a whole
     canvas, which may be judged; it settles on that. Of one pass the one canvas is blank.
@@ -32,7 +32,7 @@ class Annealed:
     """
 
     temperature: float = 1.0
-    anew: bool = True
+    anew: bool = False
 
     def __post_init__(self) -> None:
         require_temperature(self.temperature)

@@ -14,7 +14,7 @@ from dlmreason.policies.wrappers import Certify, Episodes, Judged, KeepBest
 def annealed_episodes(
     passes: int = 16,
     temperature: float = 1.0,
-    anew: bool = True,
+    anew: bool = False,
     certify: float | None = -0.005,
     tests: int = 3,
     hidden: float = 0.15,
@@ -34,7 +34,7 @@ def annealed_episodes(
 def noisy_episodes(
     passes: int = 16,
     temperature: float = 1.0,
-    anew: bool = True,
+    anew: bool = False,
     scale: float = 1.0,
     until: float = 0.6,
     certify: float | None = -0.005,
@@ -55,7 +55,7 @@ def noisy_episodes(
 def forgetful_episodes(
     passes: int = 16,
     temperature: float = 1.0,
-    anew: bool = True,
+    anew: bool = False,
     certify: float | None = -0.005,
     tests: int = 3,
     hidden: float = 0.15,

@@ -10,7 +10,7 @@ from torch import Tensor
 from dlmreason.canvas import NEVER, Ask, Policy, Reading
 from dlmreason.policies.annealed import Annealed
 from dlmreason.policies.episodes import annealed_episodes, forgetful_episodes, noisy_episodes
-from dlmreason.policies.facts import check_sound
+from dlmreason.policies.facts import Facts, check_sound, facts_of
 from dlmreason.policies.wrappers import Certify, Episodes, KeepBest
 from dlmreason.sampling.denoise import Sampler
 from tests.policies.hand import MASK, Scripted, canvas, clock, reading
@@ -78,12 +78,18 @@ def says(joint: Tensor, site: int, seen: dict[int, int]) -> list[float]:
     return (chances / chances.sum()).tolist()  # type: ignore[no-any-return]
 
 
+def test_what_it_declares() -> None:
+    assert Annealed() == Annealed(1.0, False)
+    assert facts_of(Annealed()) == Facts(("token", "show"), frozenset({"masks"}), revises=True)
+    assert facts_of(Annealed(0.0)).streams == ("show",) and not Annealed().anytime
+
+
 # What is shown
 
 
 @pytest.mark.parametrize("total", [2, 3, 6])
 def test_the_share_shown_rises_from_none_to_all_over_the_passes_and_spares_what_is_given(total: int) -> None:
-    policy, now = Annealed(), canvas([[MASK, MASK, MASK, 0]], given=(3,))
+    policy, now = Annealed(1.0, True), canvas([[MASK, MASK, MASK, 0]], given=(3,))
     shares = []
     for index in range(total):
         noise = Scripted(coins=[True], drawn=[1])
@@ -200,7 +206,7 @@ def test_a_certificate_holds_the_last_canvas_and_asks_with_the_first_carry() -> 
                 tested += 1
     assert begun > 2 * ROWS and tested >= ROWS
     believed = history(annealed_episodes(5, certify=-2.0, hidden=0.01))
-    assert [(len(passes), passes[-1].settled) for passes in believed] == [(8, True)] * ROWS
+    assert all(passes[-1].settled and len(passes) <= 8 for passes in believed)  # or earlier, of one whole by chance
 
 
 def test_neighbouring_episodes_and_rows_are_drawn_apart() -> None:
