@@ -104,7 +104,7 @@ LAYERED = {"accepting", "change_of_mind", "deliberate", "gated", "random_doubt",
 """They begin again, test, or go back."""
 
 EPISODES = {"annealed_episodes", "forgetful_episodes", "noisy_episodes"}
-"""Theirs are in `test_carrying`: a canvas of theirs may be blank in the middle of a line."""
+"""Theirs are in `test_annealed`: a canvas of theirs may be blank in the middle of a line."""
 
 EVERY = TREE.options("policy")
 

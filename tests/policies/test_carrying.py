@@ -119,9 +119,12 @@ def test_the_noise_is_gaussian_and_its_size_falls_linearly_to_none(scale: float,
 def test_rows_beyond_it_are_handed_on_byte_for_byte_beside_rows_within() -> None:
     carry = torch.randn(len(IDS), 7, generator=torch.Generator().manual_seed(0))
     carry[-1, 0] = float("nan")  # padding may hold anything
+    carry[1] = -0.0  # and nought has two forms
     index = torch.where(torch.arange(len(IDS)) % 2 == 0, 0, 9)
     out = noised(NoisyCarry(Hands(), 1.0, 0.6), carry, index, IDS, 11)
-    assert bool((out[::2] != carry[::2]).all())
+    fresh = Counter(5, IDS, torch.full_like(IDS, 3)).normal(carry, "soft")
+    expected = (carry.double() + (1 - 0.1 / 0.6) * fresh).float()
+    assert torch.allclose(out[::2], expected[::2], rtol=0, atol=1e-6)
     assert out[1::2].numpy().tobytes() == carry[1::2].numpy().tobytes()
 
 
@@ -154,7 +157,8 @@ def test_a_carry_keeps_its_type(dtype: torch.dtype) -> None:
 def test_what_plans_for_its_total_is_told_it_and_what_is_anytime_is_not() -> None:
     for anytime in (True, False):
         noised(NoisyCarry(Hands(anytime)), torch.zeros(1, 2), torch.zeros(1, dtype=torch.int64), IDS[:1], 8)
-    assert not NoisyCarry(Hands()).anytime
+    assert not NoisyCarry(Hands()).anytime and carry_only().anytime
+    assert NoisyCarry(Hands()) == NoisyCarry(Hands(), 1.0, 0.6)
 
 
 def test_noise_needs_a_network_that_carries_and_says_what_does_not() -> None:
