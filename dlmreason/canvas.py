@@ -140,6 +140,10 @@ class Noise(Protocol):
         """Standard Gumbel noise, float64, of the shape of `like`."""
         ...
 
+    def normal(self, like: Tensor, stream: str) -> Tensor:
+        """Standard Gaussian noise, float64, of the shape of `like`."""
+        ...
+
 
 class Policy(Protocol):
     """Decides what happens to the canvas; sees readings, never the network."""

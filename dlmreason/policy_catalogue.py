@@ -51,7 +51,7 @@ def rows() -> Iterator[Row]:
         with tree.open():
             settings = tree.settings([f"policy={option}"], launch.RULES, ())
         config = settings["policy"]
-        taught = assembly.Taught(quality=True, masks=True, emits_mask=True, noise="leave_one_out")
+        taught = assembly.Taught(quality=True, masks=True, emits_mask=True, noise="leave_one_out", carry=True)
         policy = assembly_arms.policy_of(config, "policy", (), taught)
         facts = facts_of(policy)
         about, source = head(launch.conf_folder() / "policy" / f"{option}.yaml")

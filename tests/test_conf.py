@@ -100,7 +100,7 @@ def build_corruption(option: str) -> None:
 
 
 def build_policy(option: str) -> None:
-    taught = assembly.Taught(quality=True, masks=True, emits_mask=True, noise="leave_one_out")
+    taught = assembly.Taught(quality=True, masks=True, emits_mask=True, noise="leave_one_out", carry=True)
     policy = assembly_arms.policy_of(composed(f"policy={option}", *SMALL)["policy"], "policy", (), taught)
     assert isinstance(policy.anytime, bool)
 
@@ -201,11 +201,14 @@ def test_an_option_is_built(group: str, option: str) -> None:
     BUILD[group](option)
 
 
+CARRYING = {"annealed_episodes", "noisy_episodes", "forgetful_episodes", "carry_only"}
+
+
 def test_every_policy_is_compared() -> None:
-    """But the one for answers in blocks, which no Sudoku network is taught."""
+    """But the one for answers in blocks, which no Sudoku network is taught, and those made for one that carries."""
     settings = composed("experiment=policies_compared", *SMALL)
     names = [arm["policy"]["name"] for arm in settings["arms"].values()]
-    assert set(names) == set(TREE.options("policy")) - {"bd3"}
+    assert set(names) == set(TREE.options("policy")) - {"bd3", *CARRYING}
     assert {arm["model"] for arm in settings["arms"].values()} == set(settings["models"])
 
 

@@ -67,10 +67,10 @@ def tango(only_first: int, only_second: int, n: int) -> Interval:
         return distance / math.sqrt(variance) if variance > 0 else math.copysign(math.inf, distance)
 
     observed = (only_second - only_first) / n
-    return Interval(_crossing(deviation, Z, -1.0, observed), _crossing(deviation, -Z, observed, 1.0))
+    return Interval(crossed(deviation, Z, -1.0, observed), crossed(deviation, -Z, observed, 1.0))
 
 
-def _crossing(falling: Callable[[float], float], level: float, low: float, high: float) -> float:
+def crossed(falling: Callable[[float], float], level: float, low: float, high: float) -> float:
     """Where a falling function passes `level`, by bisection; the end of the range where it never does."""
     for _ in range(60):
         middle = (low + high) / 2
@@ -181,4 +181,4 @@ def smallest_gain(discordant: float, puzzles: int, power: float = 0.9) -> float 
     if discordant <= 0 or power_of(discordant, discordant, puzzles) < power:
         return None
     # Power grows with the gain, so below it falls short: what falls is the chance to miss.
-    return _crossing(lambda gain: 1 - power_of(gain, discordant, puzzles), 1 - power, 0.0, discordant)
+    return crossed(lambda gain: 1 - power_of(gain, discordant, puzzles), 1 - power, 0.0, discordant)

@@ -32,6 +32,7 @@ from dlmreason.analysis.family import Compared, Pair, corrected, declared, said,
 from dlmreason.analysis.footing import still_learning, unmatched
 from dlmreason.analysis.records import Record, RecordsError
 from dlmreason.analysis.revisions import revisions
+from dlmreason.analysis.state_auc import LONG, state_auc
 from dlmreason.analysis.statistics import pairs_needed
 
 FEW_ERRORS = 20
@@ -65,6 +66,7 @@ def summary(
     crossings = _crossings(found, pairs)
     won = winners(found)
     fallen = [fall for arm in found.competitors for fall in falls(found, arm)]
+    areas = {arm: rows for arm in found.answering if (rows := state_auc(found, arm))}
     comparisons = _rivals(found, mind, controls)
     removed = _removed(found, mind, base)
     sentences = [
@@ -75,6 +77,7 @@ def summary(
         *_removed_sentences(removed),
         *_control_sentences(found, mind, controls, comparisons),
         *_fall_sentences(found, fallen),
+        *_area_sentences(areas),
         *_learning_sentences(learning or {}),
         *_paper_sentences(found),
     ]
@@ -95,6 +98,7 @@ def summary(
         "falls": [_plain_fall(fall) for fall in fallen],
         "difficulty": [row._asdict() for row in by_difficulty(found)],
         "revisions": {arm: rows for arm in found.answering if (rows := revisions(found, arm))},
+        "state_auc": areas,
         "learning": {arm: dict(shares) for arm, shares in (learning or {}).items()},
         "still_learning": still_learning(learning or {}),
         "no_common_axis": None if tolerance is None else unmatched(found, pairs or _at_equal_budgets(found), tolerance),
@@ -255,6 +259,16 @@ def _fall_sentences(found: Table, fallen: Sequence[Fall]) -> list[str]:
         f"{words.points_of_gain(*fall.difference[4:7])}, {words.p_value(fall.p)}."
         for arm, fall in worst.items()
     ]
+
+
+def _area_sentences(areas: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[str]:
+    """Of arms that search long, whether what they keep the best by tells right from wrong."""
+    parts = [
+        f"{arm} {words.area(*(rows[-1][name] for name in ('auc', 'low', 'high')))} at {words.passes(rows[-1]['rung'])}"
+        for arm, rows in areas.items()
+        if rows[-1]["rung"] > LONG
+    ]
+    return [f"The chance that a right answer scores above a wrong one: {'; '.join(parts)}."] if parts else []
 
 
 def _learning_sentences(learning: Mapping[str, Mapping[str, float]]) -> list[str]:

@@ -23,6 +23,12 @@ def p_value(p: float) -> str:
     return "p < .001" if p < 0.001 else f"p = {p:.3f}".replace("0.", ".", 1)
 
 
+def area(value: float, low: float, high: float) -> str:
+    """An area under a curve with its interval: `.981 [.962, .992]`."""
+    one, two, three = (f"{each:.3f}".removeprefix("0") for each in (value, low, high))
+    return f"{one} [{two}, {three}]"
+
+
 def flops(count: float) -> str:
     """Three digits and a unit: `4.84 MFLOP`. A multiply-add is 2."""
     for size, unit in ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):

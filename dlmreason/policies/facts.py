@@ -16,7 +16,7 @@ NEEDS = {
     "quality": "with a quality head: train it with a quality objective, or choose a policy that needs none, such as "
     "confidence or ancestral",
     "carry": "that hands a state from pass to pass: train it with the objective self_conditioned, or choose a policy "
-    "that carries nothing",
+    "that needs none, such as annealed_episodes or restarts",
     "masks": "that was trained on canvases with masks, where this one has only seen text: train it with an objective "
     "whose noise has masks, such as masked, mgdm or gidd",
     "emits_mask": "that can emit the mask, which says of a token that it is wrong: train it with objective reflective, "

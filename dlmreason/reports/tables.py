@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dlmreason.analysis import words
+from dlmreason.analysis.state_auc import LONG
 
 Summary = Mapping[str, Any]
 
@@ -78,7 +79,8 @@ def markdown(summary: Summary) -> str:
     )
     sentences = "\n".join(f"* {sentence}" for sentence in summary["sentences"])
     face = [f"{summary[key]}." for key in ("still_learning", "no_common_axis") if summary.get(key)]
-    return "\n\n".join([about, _grid(head, rows), *face, *_family(summary), *_changes(summary), sentences]) + "\n"
+    parts = [about, _grid(head, rows), *face, *_family(summary), *_changes(summary), *_areas(summary), sentences]
+    return "\n\n".join(parts) + "\n"
 
 
 def _family(summary: Summary) -> Iterator[str]:
@@ -114,6 +116,28 @@ def _changes(summary: Summary) -> Iterator[str]:
             "changed, and tokens per 1,000 passes made, counted against the known answer."
         )
         yield _grid(head, rows)
+
+
+def _areas(summary: Summary) -> Iterator[str]:
+    """Whether the scores of arms that search long tell right from wrong."""
+    rows = [
+        [
+            _cell(arm),
+            f"{each['rung']:,}",
+            words.area(each["auc"], each["low"], each["high"]),
+            f"{each['right']:,}",
+            f"{each['wrong']:,}",
+        ]
+        for arm, areas in summary.get("state_auc", {}).items()
+        for each in areas
+        if each["rung"] > LONG
+    ]
+    if rows:
+        yield (
+            f"Budgets above {LONG:,} passes: the chance that a right answer scores above a wrong one, a tie counting "
+            "half, with its 95 % score interval; an arm keeps its best answer by that score."
+        )
+        yield _grid(["arm", "passes", "area", "right", "wrong"], rows)
 
 
 def _grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -27,7 +27,7 @@ class Branch(NamedTuple):
 
 
 class Enumerate:
-    """The Noise protocol over scripted choices. `gumbel` is refused: continuous noise has no branches."""
+    """The Noise protocol over scripted choices. `gumbel` and `normal` are refused: continuous noise has no branches."""
 
     def __init__(self, scripts: list[list[int]]) -> None:
         self.scripts = scripts
@@ -89,6 +89,12 @@ class Enumerate:
         return due
 
     def gumbel(self, like: Tensor, stream: str) -> Tensor:
+        return self._refuse(stream)
+
+    def normal(self, like: Tensor, stream: str) -> Tensor:
+        return self._refuse(stream)
+
+    def _refuse(self, stream: str) -> Tensor:
         raise TypeError(
             f"stream {stream!r} draws continuous noise, which has no branches to enumerate: use coin, draw or rank"
         )

@@ -28,6 +28,7 @@ STREAMS = (
     "renoise",  # which tokens a certificate hides
     "site",  # which position a Gibbs move visits
     "soft",  # noise on a carried state
+    "show",  # which tokens of its own a pass is shown
 )
 _PLACES = {stream: place for place, stream in enumerate(STREAMS)}
 
@@ -153,3 +154,7 @@ class Counter:
 
     def gumbel(self, like: Tensor, stream: str) -> Tensor:
         return -(-self.uniform(like.shape, stream).log()).log()
+
+    def normal(self, like: Tensor, stream: str) -> Tensor:
+        """By the inverse of its distribution, so that each number takes one uniform; none is beyond 8.3."""
+        return torch.special.ndtri(self.uniform(like.shape, stream))

@@ -62,3 +62,6 @@ class Scripted:
 
     def gumbel(self, like: Tensor, stream: str) -> Tensor:
         raise AssertionError("nobody draws Gumbel noise here")
+
+    def normal(self, like: Tensor, stream: str) -> Tensor:
+        raise AssertionError("nobody draws Gaussian noise here")

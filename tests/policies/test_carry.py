@@ -103,10 +103,13 @@ FORGETFUL = {"gibbs", "metropolis"}
 LAYERED = {"accepting", "change_of_mind", "deliberate", "gated", "random_doubt", "restarts"}
 """They begin again, test, or go back."""
 
+EPISODES = {"annealed_episodes", "forgetful_episodes", "noisy_episodes"}
+"""Theirs are in `test_annealed`: a canvas of theirs may be blank in the middle of a line."""
+
 EVERY = TREE.options("policy")
 
 
-@pytest.mark.parametrize("name", sorted(set(EVERY) - FORGETFUL - LAYERED))
+@pytest.mark.parametrize("name", sorted(set(EVERY) - FORGETFUL - LAYERED - EPISODES))
 def test_a_plain_policy_hands_on_every_pass(name: str) -> None:
     for passes in history(policy_of(name)):
         for number, each in enumerate(passes):

@@ -36,12 +36,12 @@ KEPT = ("answers", "scores", "canvases", "spent", "changes")
 def policy_of(name: str) -> Policy:
     with TREE.open():
         settings = TREE.settings([f"policy={name}"], launch.RULES, ())
-    taught = assembly.Taught(quality=True, masks=True, emits_mask=True, noise="leave_one_out")
+    taught = assembly.Taught(quality=True, masks=True, emits_mask=True, noise="leave_one_out", carry=True)
     return assembly_arms.policy_of(settings["policy"], "policy", (), taught)
 
 
 @functools.cache
-def network(emits_mask: bool = False) -> Denoise:
+def network(emits_mask: bool = False, carry: bool = False) -> Denoise:
     generator = torch.Generator().manual_seed(0)
     shape = Shape(
         vocabulary_size=MASK + 1,
@@ -52,6 +52,7 @@ def network(emits_mask: bool = False) -> Denoise:
         width=16,
         num_heads=2,
         quality=True,
+        carry=carry,
     )
     made = Transformer(shape).eval()
     with torch.no_grad():  # weights large enough for opinions: one that has none hides differences behind ties
@@ -59,6 +60,14 @@ def network(emits_mask: bool = False) -> Denoise:
             spread = 0.7 if weight.dim() > 1 else 0.3
             weight.copy_(torch.randn(weight.shape, generator=generator) * spread)
     return Denoise(made, MASK)
+
+
+CARRYING = {"annealed_episodes", "noisy_episodes", "forgetful_episodes", "carry_only"}
+
+
+def network_of(name: str) -> Denoise:
+    """One with what the policy is for."""
+    return network("emits_mask" in facts_of(policy_of(name)).needs, name in CARRYING)
 
 
 def rows(count: int = 6) -> Rows:
@@ -75,8 +84,7 @@ def pick(given: Any, places: list[int]) -> Any:
 
 def sampler(name: str, chunk: int = 6) -> Sampler:
     rungs = LADDER if policy_of(name).anytime else (TOTAL,)
-    denoise = network("emits_mask" in facts_of(policy_of(name)).needs)
-    return Sampler(policy_of(name), denoise, rungs, seed=2, width=WIDTH, chunk=chunk)
+    return Sampler(policy_of(name), network_of(name), rungs, seed=2, width=WIDTH, chunk=chunk)
 
 
 def outcome(states: list[State]) -> dict[int, bytes]:
@@ -139,7 +147,7 @@ ANYTIME = [name for name in NAMES if policy_of(name).anytime]
 
 def after(name: str, passes: int, rungs: tuple[int, ...]) -> bytes:
     """Every byte of what two rows are after `passes`, and of what they said at the rungs up to there."""
-    run = Sampler(policy_of(name), network(), rungs, seed=2, width=2)
+    run = Sampler(policy_of(name), network_of(name), rungs, seed=2, width=2)
     state = run.advance(run.init(rows(2)), passes)
     count = sum(rung <= passes for rung in rungs)
     return content(state._replace(**{field: getattr(state, field)[:, :count] for field in KEPT}))

@@ -87,5 +87,6 @@ def test_a_nested_policy_is_enumerated_with_its_memory() -> None:
 
 
 def test_continuous_noise_is_refused_by_enumeration() -> None:
-    with pytest.raises(TypeError, match="no branches"):
-        Enumerate([[]]).gumbel(torch.zeros(1), "soft")
+    for verb in ("gumbel", "normal"):
+        with pytest.raises(TypeError, match="no branches"):
+            getattr(Enumerate([[]]), verb)(torch.zeros(1), "soft")

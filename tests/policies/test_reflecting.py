@@ -126,7 +126,7 @@ def test_every_other_policy_does_on_a_network_that_emits_the_mask_what_it_does_w
     with TREE.open():
         config = TREE.settings([f"policy={option}"], launch.RULES, ())["policy"]
     policy: Policy = assembly_arms.policy_of(
-        config, "policy", (), assembly.Taught(quality=True, masks=True, noise="leave_one_out")
+        config, "policy", (), assembly.Taught(quality=True, masks=True, noise="leave_one_out", carry=True)
     )
     plain, answers = walked(policy, 12)
     moves, same = walked(policy, 12, denoiser=Emitting(Opinions(), 5.0))

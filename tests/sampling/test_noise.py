@@ -110,6 +110,24 @@ def test_gumbel_noise_is_not_colder_than_it_should_be() -> None:
     assert stats.kstest(drawn.numpy(), "gumbel_r").pvalue > 1e-4
 
 
+def test_gaussian_noise_has_its_law_to_the_tails() -> None:
+    drawn = counter().normal(torch.zeros(4000, 64), "soft").flatten()
+    assert drawn.dtype == torch.float64 and drawn.isfinite().all()
+    assert stats.kstest(drawn.numpy(), "norm").pvalue > 1e-4
+    far = int((drawn.abs() > 4).sum())
+    assert stats.binomtest(far, len(drawn), 2 * float(stats.norm.sf(4))).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("count", [1, 3, 7, 64, 257])
+def test_gaussian_noise_is_byte_equal_at_any_place_of_a_batch(count: int) -> None:
+    """A vectorised function may differ by a bit between its wide part and its tail: a seat would show."""
+    whole = counter().normal(torch.zeros(4000, count), "soft")
+    for first, last in ((0, 1), (1, 4), (17, 30)):
+        rows = slice(first, last)
+        part = Counter(3, IDS[rows], torch.full_like(IDS[rows], 5)).normal(torch.zeros(last - first, count), "soft")
+        assert torch.equal(part, whole[rows])
+
+
 @pytest.mark.parametrize("stream", STREAMS)
 def test_bits_are_those_of_the_key_whether_words_are_at_hand_or_not(stream: str) -> None:
     """Records hang on these bits: seed and stream, then the id, then the pass, then the position, each mixed in."""
