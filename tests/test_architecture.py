@@ -97,7 +97,8 @@ def evaluators(source: str) -> list[str]:
             name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
             of = getattr(getattr(node.func, "value", None), "id", None)
             method = isinstance(node.func, ast.Attribute) and (
-                (name == "compile" and of in ("re", "torch")) or (name == "eval" and not node.args)  # a network's evaluation mode
+                (name == "compile" and of in ("re", "torch"))
+                or (name == "eval" and not node.args)  # a network's evaluation mode
             )
             if name in EVALUATORS and not method:
                 found.append(f"{node.lineno}: {name}")
