@@ -69,6 +69,16 @@ def test_killed_at_any_update_it_ends_with_the_same_bits(
     assert bits(dict(done.network.state_dict())) == bits(dict(undisturbed[1].network.state_dict()))
 
 
+def test_in_half_precision_the_carry_is_kept_in_the_weights_own(tmp_path: Path) -> None:
+    with pytest.raises(Killed):
+        train(tmp_path / "killed", killer(19), log_every=1, precision="bf16-mixed")
+    for folder in ("killed", "whole"):
+        train(tmp_path / folder, precision="bf16-mixed")
+    ours, theirs = last_state(tmp_path / "killed"), last_state(tmp_path / "whole")
+    assert all(bits(ours[part]) == bits(theirs[part]) for part in PARTS)
+    assert ours["continued"]["state"]["carry"].dtype == torch.float32
+
+
 def test_what_is_carried_matters(undisturbed: tuple[Path, Fitted], tmp_path: Path) -> None:
     """The control: going on without what the rollouts had in mind is another training."""
     with pytest.raises(Killed):
