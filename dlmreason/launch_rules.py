@@ -250,6 +250,8 @@ RULES: dict[str, Rule] = {
     "*network.width": COUNT,
     "*network.num_heads": COUNT,
     "*network.positions": Choice("learned", "rotary"),
+    "*objective.lengths": Several(COUNT, fewest=2),
+    "*objective.window": COUNT,
     "*policy.temperature": Real(0),
     "arms.*.temperature": Real(above=0),
     "arms.*.passes": Maybe(Integer(1, 2**40)),

@@ -11,9 +11,11 @@ import pytest
 import torch
 
 from dlmreason import assembly, assembly_arms, launch, tuning
-from dlmreason.compute.flops import pair_flops
+from dlmreason.compute.flops import pair_flops, pass_flops
 from dlmreason.compute.matching import MATCHED_BY, mismatch
+from dlmreason.diffusion.carried import SelfConditioned
 from dlmreason.diffusion.quality import Judging
+from dlmreason.diffusion.rollouts import Rollouts
 from dlmreason.launch_config import Tree
 from dlmreason.networks.transformer import Transformer
 from dlmreason.reports.mirror import Mirror
@@ -353,6 +355,21 @@ def test_a_network_carries_where_its_objective_teaches_it_to() -> None:
     assert not build_models(never)["diffusion"].shape.carry
     with pytest.raises(launch.BadInput, match="teaches to restore noised texts"):
         build_models(composed("experiment=demo", "objective@models.answer.objective=self_conditioned", *SMALL))
+
+
+def test_rollouts_come_after_self_conditioning_and_are_charged_each_pass() -> None:
+    place = "models.diffusion.objective"
+    chosen = (f"objective@{place}=annealed_rollouts", "models.diffusion.updates=100", *SMALL)
+    model = build_models(composed("experiment=demo", *chosen))["diffusion"]
+    assert model.shape.carry and model.taught.carry and model.taught.quality and model.taught.masks
+    before, rollouts = model.objective.at(0, 100), model.objective.at(99, 100)  # type: ignore[union-attr]
+    assert isinstance(before, SelfConditioned) and isinstance(rollouts, Rollouts)
+    assert rollouts.forwards == (5, 1), "four passes and the head's, which first asks for its own errors"
+    forwards = 30 * (3 + 1) + 20 * (3 * 2 + 4) + 50 * (3 * 5 + 1)
+    assert model.flops() == forwards * model.trainer.batch_size * pass_flops(model.shape, model.length)
+    for setting in ("window=2.5", "lengths=[4,0]"):
+        with pytest.raises(launch.BadInput, match=rf"objective\.{setting.partition('=')[0]}="):
+            composed("experiment=demo", *chosen, f"{place}.{setting}")
 
 
 def test_an_older_checkpoint_was_taught_no_carry() -> None:

@@ -7,7 +7,7 @@ here waits for the device. Shape letters: B rows, L positions, F feature columns
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, TypeGuard
 
 import torch
 from torch import Tensor
@@ -98,6 +98,24 @@ class Objective(Protocol):
     def forwards(self) -> Forwards: ...
 
     def __call__(self, network: Network, batch: Batch, generator: torch.Generator) -> Loss: ...
+
+
+State = dict[str, Tensor]
+"""What an update hands on to the next: tensors by name, without gradient, their first axis the rows."""
+
+
+class Continuing(Objective, Protocol):
+    """An objective whose rows go on from update to update, each with its example, until it lets that go."""
+
+    def vacant(self, state: State) -> Tensor:
+        """The rows [B] bool that take the next batch's example; the others are to be given the same one again."""
+        ...
+
+    def proceed(
+        self, network: Network, batch: Batch, state: State | None, generator: torch.Generator
+    ) -> tuple[Loss, State]:
+        """The loss of an update and what the next goes on from; None: nothing, as at the start of its stage."""
+        ...
 
 
 class Guessing(Objective, Protocol):
@@ -263,6 +281,10 @@ class Staged:
                 return objective
         raise IndexError(f"update {update} is not one of {updates}")
 
+    def begins(self, update: int, updates: int) -> bool:
+        """Whether a stage begins with update `update` (0 is the first) of `updates`."""
+        return update in (0, *self._ends(updates))
+
     def forwards(self, updates: int) -> Forwards:
         """The passes over a batch that the whole training takes."""
         trained = untrained = start = 0.0
@@ -278,6 +300,11 @@ class Staged:
             reached += share
             ends.append(round(reached * updates))
         return ends
+
+
+def continues(objective: Objective) -> TypeGuard[Continuing]:
+    """Whether it is `Continuing`."""
+    return hasattr(objective, "proceed")
 
 
 def can_guess(objective: Objective) -> bool:

@@ -187,11 +187,12 @@ def quality_later(
     return later(inner, Quality(inner, weight, full, lowest, slope), start)
 
 
-def later(first: Objective, then: Objective, start: float) -> Staged:
+def later(first: Objective | Staged, then: Objective, start: float) -> Staged:
     """`first` for a share `start` of the training, and `then` for the rest; either may be none of it."""
     if not 0 <= start <= 1:
         raise ValueError(f"objective.start={start} is a share of the training: give a number from 0 to 1")
-    stages = [(start, first), (1 - start, then)]
+    before = first.stages if isinstance(first, Staged) else [(1.0, first)]
+    stages = [*((start * share, stage) for share, stage in before), (1 - start, then)]
     return Staged([stage for stage in stages if stage[0] > 0])
 
 

@@ -152,6 +152,9 @@ class _Keeper(Callback):
         self._optimizer, self.history, self.seconds = state["optimizer"], state["history"], state["seconds"]
         device = next(self.network.parameters()).device
         learner.sums = {name: (total.to(device), count) for name, (total, count) in state["sums"].items()}
+        if "continued" in state:
+            learner.seated = state["continued"]["seated"].to(device)
+            learner.state = {name: part.to(device) for name, part in state["continued"]["state"].items()}
 
     def on_train_start(self, trainer: Trainer, pl_module: Any) -> None:
         self.watch.arm()  # again: Lightning has put its own handler for SIGTERM in place since
@@ -213,6 +216,8 @@ class _Keeper(Callback):
             "history": self.history,
             "seconds": self.seconds,
         }
+        if learner.state is not None:  # only there where an objective goes on from update to update
+            state["continued"] = {"seated": learner.seated, "state": learner.state}
         self.checkpoints.save(done, state)
         self._since = time.monotonic()
 

@@ -3,7 +3,8 @@
 This file decides how an objective's loss becomes an update: what the batch is, which seed its noise has, the learning
 rate, the clipped gradient. It only trains: it knows no task, no policy, no file and no screen. Everything that an
 update depends on beside the weights is a function of (seed, update), so that a resumed training repeats the undisturbed
-one bit by bit; the "data loader" is therefore just the numbers of the updates still to be made.
+one bit by bit; the "data loader" is therefore just the numbers of the updates still to be made. An objective whose rows
+go on from update to update adds its state and who sits where, which are kept here and saved with the weights.
 """
 
 from typing import Any
@@ -14,14 +15,14 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import Optimizer
 
-from dlmreason.diffusion.objectives import Staged
+from dlmreason.diffusion.objectives import Loss, Staged, State, continues
 from dlmreason.training.optimizers import RELATIVE, optimizer_of
 from dlmreason.training.settings import Settings
 from dlmreason.training.sheets import Order, Sheets, seed_of
 
 
 class DivergedError(RuntimeError):
-    """A loss or gradient is not finite; the update was not made. `ids` names the examples of the batch."""
+    """A loss or gradient is not finite; the update was not made. `ids` names the examples of its rows."""
 
     def __init__(self, message: str, ids: list[str]) -> None:
         super().__init__(message)
@@ -46,7 +47,9 @@ class Learner(LightningModule):
         self.updates, self.seed, self.start = updates, seed, start
         self.order = Order(len(sheets), settings.batch_size, seed)
         self.sums: dict[str, tuple[Tensor, int]] = {}  # of the metrics since they were last taken: sum and count
-        self._update, self._loss = start, torch.zeros(())
+        self.seated = torch.empty(0, dtype=torch.int64)  # [B], the examples of the rows
+        self.state: State | None = None  # of an objective that goes on from update to update
+        self._update, self._loss = start, Loss(torch.zeros(()), {})
 
     def train_dataloader(self) -> range:
         return range(self.start, self.updates)
@@ -73,18 +76,29 @@ class Learner(LightningModule):
         torch.default_generator.manual_seed(seed)
         if self.device.type == "cuda":
             torch.cuda.manual_seed(seed)
-        batch = self.sheets.take(self.order(update).to(self.device))
-        loss = self.objective.at(update, self.updates)(self.network, batch, self._generator)
-        self._loss = loss.total.detach()
-        self._add({"loss": self._loss} | loss.metrics)
+        loss = self._loss_of(update)
+        self._loss = loss._replace(total=loss.total.detach())
+        self._add({"loss": self._loss.total} | loss.metrics)
         return loss.total
+
+    def _loss_of(self, update: int) -> Loss:
+        objective, fresh = self.objective.at(update, self.updates), self.order(update).to(self.device)
+        if self.objective.begins(update, self.updates):
+            self.state = None  # what a stage had in mind is none of the next one's business
+        if not continues(objective):
+            self.seated = fresh
+            return objective(self.network, self.sheets.take(fresh), self._generator)
+        self.seated = fresh if self.state is None else torch.where(objective.vacant(self.state), fresh, self.seated)
+        batch = self.sheets.take(self.seated)
+        loss, self.state = objective.proceed(self.network, batch, self.state, self._generator)
+        return loss
 
     def configure_gradient_clipping(self, optimizer: Optimizer, *unused: Any, **unused_too: Any) -> None:
         norm = clip_grad_norm_(self.network.parameters(), self.settings.clip)
         self._add({"gradient_norm": norm})
         # Asked here, between the gradient and the update, and once for both: it waits for the device.
-        if not torch.isfinite(norm + self._loss):
-            self._refuse(float(norm))
+        if not torch.isfinite(norm + self._loss.total):
+            self._refuse(norm)
 
     def taken_means(self) -> dict[str, float]:
         """The mean of every metric since this was last asked; waits for the device."""
@@ -97,12 +111,13 @@ class Learner(LightningModule):
             total, count = self.sums.get(name, (0.0, 0))
             self.sums[name] = (value.detach().double() + total, count + 1)
 
-    def _refuse(self, norm: float) -> None:
-        ids = [self.sheets.name(row) for row in self.order(self._update).tolist()]
+    def _refuse(self, norm: Tensor) -> None:
+        ids = [self.sheets.name(row) for row in self.seated.tolist()]
+        measured = {"loss": self._loss.total, "gradient_norm": norm} | self._loss.metrics
+        seen = ", ".join(f"{name}={float(value):.3g}" for name, value in measured.items())
         few = ", ".join(ids[:4]) + (f" and {len(ids) - 4} more" if len(ids) > 4 else "")
         raise DivergedError(
-            f"update {self._update + 1} of {self.updates} was not made: its loss is {float(self._loss)} and its "
-            f"gradient's norm {norm}. The last checkpoint is kept. The batch was {few}: look at these, or lower "
-            f"trainer.lr={self.settings.lr}",
+            f"update {self._update + 1} of {self.updates} was not made: {seen}. The last checkpoint is kept. The batch "
+            f"was {few}: look at these, or lower trainer.lr={self.settings.lr}",
             ids,
         )
