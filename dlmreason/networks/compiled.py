@@ -8,10 +8,14 @@ import warnings
 from typing import Any, cast
 
 import torch
+from torch._dynamo import config
 from torch._inductor import exc
 from torch._inductor.cpp_builder import get_cpp_compiler
 
 from dlmreason.networks.transformer import Transformer
+
+MOST = 64
+"""Networks and shapes that one process may compile."""
 
 
 def compiled(network: Transformer) -> Transformer:
@@ -25,6 +29,8 @@ def compiled(network: Transformer) -> Transformer:
     check_compiler(kind)
     # A wrapper in C++ calls the parts; the parts' own guards are left out, since nobody swaps a layer of a trained
     # network. Together they are a tenth of a forward of 0.8M parameters. Never in part: what fell back would differ.
+    # Networks share the code that is compiled, each with shapes of its own; the limit is meant for shapes that change.
+    config.recompile_limit = max(config.recompile_limit, MOST)
     # What is kept between calls for the device's sake is traced through, and need not be kept.
     warnings.filterwarnings("ignore", "Dynamo detected a call to a `functools.lru_cache`")
     options: dict[str, Any] = {"guard_filter_fn": torch.compiler.skip_guard_on_inbuilt_nn_modules_unsafe}

@@ -33,6 +33,12 @@ def gidd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return sudoku_model(tmp_path_factory.mktemp("gidd"), "objective@model.objective=gidd")
 
 
+@pytest.fixture(scope="session")
+def self_conditioned(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A diffusion model that also reads what it had in mind."""
+    return sudoku_model(tmp_path_factory.mktemp("carries"), "objective@model.objective=self_conditioned")
+
+
 def sudoku_model(folder: Path, *argv: str) -> Path:
     task = ("task=sudoku4x4", "task.train_examples=40", "task.validation_examples=3", "task.test_examples=5")
     settings = (*NETWORK, *TRAINER, *MACHINE, *task, "model.updates=4", "budget=tiny")

@@ -26,7 +26,7 @@ SETTINGS = (
     "threads=1",
     "device=cpu",
 )
-ADVANCE = "dlmreason.sampling.denoise:Sampler.advance"
+ADVANCE = "dlmreason.sampling.denoise:Sampler._walk"
 WRITE = "dlmreason.disk:write"
 
 
