@@ -215,7 +215,17 @@ def choose(where: Tensor, yes: Tree, no: Tree) -> Tree:
         chosen = int(where.sum())
         if chosen in (0, where.numel()):
             return yes if chosen else no
-    return cast(Tree, _chosen(where, {}, yes, no))
+    shaped: dict[int, Tensor] = {}  # `where` as it broadcasts over tensors of so many axes, as far as it was needed
+
+    def chosen_of(a: Tensor, b: Tensor) -> Tensor:
+        if a is b:
+            return a
+        axes = a.dim()
+        if axes not in shaped:
+            shaped[axes] = rows_like(where, a)
+        return torch.where(shaped[axes], a, b)
+
+    return cast(Tree, _mapped(chosen_of, yes, no))
 
 
 def at_hand(tensor: Tensor) -> bool:
@@ -227,21 +237,6 @@ def at_hand(tensor: Tensor) -> bool:
 def somewhere(where: Tensor) -> bool:
     """False where it is at hand that `where` holds nowhere, so that what it would change may be left out."""
     return not at_hand(where) or bool(where.any())
-
-
-def _chosen(where: Tensor, shaped: dict[int, Tensor], yes: Any, no: Any) -> Any:
-    """`choose`. shaped: `where` as it broadcasts over tensors of so many axes, as far as it was needed."""
-    if yes is no:
-        return yes
-    if isinstance(yes, tuple) and type(yes) is type(no):
-        parts = [_chosen(where, shaped, a, b) for a, b in zip(yes, no, strict=True)]
-        return type(yes)(*parts) if hasattr(yes, "_fields") else tuple(parts)
-    if not isinstance(yes, Tensor):
-        return tree_map(lambda a, b: torch.where(rows_like(where, a), a, b), yes, no)
-    axes = yes.dim()
-    if axes not in shaped:
-        shaped[axes] = rows_like(where, yes)
-    return torch.where(shaped[axes], yes, no)
 
 
 def _mapped(work: Callable[..., Any], *trees: Any) -> Any:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from dlmreason.diffusion.corruption import coins
 from dlmreason.diffusion.objectives import Batch, Forwards, Loss, Network, Objective, Said, Staged, Taught, taught_by
+from dlmreason.diffusion.quality import Judging, judging_of
 
 
 class Thought(Said, Protocol):
@@ -72,6 +73,10 @@ class SelfConditioned:
     @property
     def teaches(self) -> Taught:
         return taught_by(self.inner)._replace(carry=self.chance > 0)
+
+    @property
+    def judging(self) -> Judging | None:
+        return judging_of(self.inner)
 
     @property
     def forwards(self) -> Forwards:

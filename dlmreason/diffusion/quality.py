@@ -153,10 +153,8 @@ class Quality:
 
 
 def judging_of(objective: Objective) -> Judging | None:
-    """The loss of a quality head in an objective; None where it trains none."""
-    if isinstance(objective, Quality):
-        return objective.judging
-    return objective if isinstance(objective, Judging) else None
+    """The loss of a quality head in an objective; None where it trains none, and has no `judging` that says so."""
+    return objective if isinstance(objective, Judging) else getattr(objective, "judging", None)
 
 
 def judged_later(

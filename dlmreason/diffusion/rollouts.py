@@ -15,7 +15,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor
 
-from dlmreason.diffusion.carried import Carrier, SelfConditioned, Thought
+from dlmreason.diffusion.carried import Carrier, Thought
 from dlmreason.diffusion.corruption import Absorbing, coins, corrupt
 from dlmreason.diffusion.objectives import (
     Batch,
@@ -264,5 +264,5 @@ def rollouts_later(
     The quality head, where the last stage of `first` trains one, is trained to the end and asked the same.
     """
     last = first.stages[-1][1] if isinstance(first, Staged) else first
-    judging = judging_of(last.inner if isinstance(last, SelfConditioned) else last)
+    judging = judging_of(last)
     return later(first, Rollouts(lengths, window, own, schedule, judging, bound), start)

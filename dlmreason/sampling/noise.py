@@ -144,10 +144,9 @@ class Counter:
 
     def first(self, hazard: Hazard, kind: Tensor, since: Tensor, stream: str) -> Tensor:
         risk, passes = hazard.risk, hazard.chance.shape[-1]
-        less = self.uniform(since.shape, stream).log()
-        # As if every position were of each kind, then its own. What is waited, minus this log, is above 0, so
-        # place 0 is never reached.
-        until = risk[:, since.clamp(max=passes)] - less
+        waited = -self.uniform(since.shape, stream).log()
+        # As if every position were of each kind, then its own. What is waited is above 0, so place 0 is never reached.
+        until = risk[:, since.clamp(max=passes)] + waited
         reached = torch.searchsorted(risk, until.flatten(1)).reshape(until.shape) - 1
         own = reached.gather(0, kind.clamp(min=0)[None])[0]
         return torch.where(kind < 0, passes, torch.maximum(own, since)).clamp(max=passes)

@@ -18,42 +18,36 @@ class Queue:
     finished."""
 
     def __init__(self, rows: "Rows", pool: "State | None", sampler: "Sampler") -> None:
-        self._rows, self._pool, self._sampler = rows, pool, sampler
-        self._taken_rows = self._taken_pool = 0
-        # Rows are begun a pool's width at a time: for one it takes as long as for many, and rows finish one by one.
-        self._begun: State | None = None
-        self._taken_begun = 0
+        self._rows, self._sampler = rows, sampler
+        self._ready, self._taken = pool, 0  # who sits down next, and how many of them have
+        self._begun = 0  # of `rows`
         self._free: set[int] = set()
         self.arrived: list[int] = []  # places of those who sat down last
         self.began = 0  # how many of them had been waiting, not under way
 
     def _next(self, count: int) -> "list[State]":
         """Up to `count` rows to seat, as states."""
-        states = []
-        if self._pool is not None and self._taken_pool < len(self._pool.index):
-            stop = min(self._taken_pool + count, len(self._pool.index))
-            states.append(take(self._pool, torch.arange(self._taken_pool, stop, device=self._pool.index.device)))
-            count -= stop - self._taken_pool
-            self._taken_pool = stop
+        states: list[State] = []
         self.began = 0
-        while count and (begun := self._begin()) is not None:
-            stop = min(self._taken_begun + count, len(begun.index))
-            states.append(take(begun, torch.arange(self._taken_begun, stop, device=begun.index.device)))
-            count -= stop - self._taken_begun
-            self.began += stop - self._taken_begun
-            self._taken_begun = stop
+        while count and (ready := self._waiting()) is not None:
+            stop = min(self._taken + count, len(ready.index))
+            states.append(take(ready, torch.arange(self._taken, stop, device=ready.index.device)))
+            self.began += stop - self._taken if self._begun else 0
+            count -= stop - self._taken
+            self._taken = stop
         return states
 
-    def _begin(self) -> "State | None":
-        """Rows that have begun and not all sat down; None where no row is left."""
-        if self._begun is None or self._taken_begun == len(self._begun.index):
-            stop = min(self._taken_rows + self._sampler.width, len(self._rows.id))
-            if stop == self._taken_rows:
+    def _waiting(self) -> "State | None":
+        """Rows of which not all sit; None where nobody is left."""
+        if self._ready is None or self._taken == len(self._ready.index):
+            # A pool's width begins at a time: for one row it takes as long as for many, and they finish one by one.
+            stop = min(self._begun + self._sampler.width, len(self._rows.id))
+            if stop == self._begun:
                 return None
-            index = torch.arange(self._taken_rows, stop, device=self._rows.id.device)
-            self._begun, self._taken_begun = self._sampler.init(take(self._rows, index)), 0
-            self._taken_rows = stop
-        return self._begun
+            index = torch.arange(self._begun, stop, device=self._rows.id.device)
+            self._ready, self._taken = self._sampler.init(take(self._rows, index)), 0
+            self._begun = stop
+        return self._ready
 
     def seats(self, width: int) -> "State | None":
         """The first pool, padded to `width`; None where there is nobody."""

@@ -10,10 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from dlmreason.diffusion.carried import SelfConditioned
 from dlmreason.diffusion.objectives import Objective
-from dlmreason.diffusion.quality import Judging, asked, auroc, judging_of, mean_log_quality
-from dlmreason.diffusion.rollouts import Rollouts
+from dlmreason.diffusion.quality import asked, auroc, judging_of, mean_log_quality
 from dlmreason.training.sheets import Sheets, seed_of
 
 
@@ -35,7 +33,7 @@ class HeldOut:
 
     def __call__(self, network: nn.Module, update: int) -> dict[str, float]:
         device = next(network.parameters()).device
-        judging = _judging_of(self.objective)
+        judging = judging_of(self.objective)
         generator = torch.Generator(device)
         sums: dict[str, float] = {}
         scores, rights = [], []
@@ -52,10 +50,3 @@ class HeldOut:
         if scores and not math.isnan(area := auroc(torch.cat(scores), torch.cat(rights))):
             measured["held_out_state_auroc"] = area
         return measured
-
-
-def _judging_of(objective: Objective) -> Judging | None:
-    """The loss of the quality head, also within an objective with a carry."""
-    if isinstance(objective, Rollouts):
-        return objective.judging
-    return judging_of(objective.inner if isinstance(objective, SelfConditioned) else objective)
