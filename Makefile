@@ -90,8 +90,8 @@ match: .venv/.stamp  ## NAME=<claim> FIRST=<arm> SECOND=<arm> [ARGS=by=depth]: t
 	@test -n '$(NAME)' -a -n '$(FIRST)' -a -n '$(SECOND)' || { echo 'say what: make match NAME=<claim> FIRST=<arm> SECOND=<arm>' >&2; exit 2; }
 	@$(RUN) -m dlmreason.match experiment=$(NAME) first=$(FIRST) second=$(SECOND) $(ARGS)
 
-bench: .venv/.stamp  ## times a pass, an update and a generated token on this machine: 5 minutes
-	@echo 'bench: times a pass, an update and a token; 5 minutes on an idle machine'
+bench: .venv/.stamp  ## times a pass, an update and a generated token on this machine: 10 minutes
+	@echo 'bench: times a pass, an update and a token; 10 minutes on an idle machine'
 	@$(RUN) -m pytest -m bench -q -s -n 0 $(ARGS)
 
 venv: $(BIN)/python  ## an empty .venv, into which you may install the torch of your choice before setup

@@ -21,7 +21,7 @@ MOST = 64
 def compiled(network: Transformer) -> Transformer:
     """The same network, with the same weights, compiled when it is first called at a shape: some seconds each.
 
-    Worth it where a forward is short: 0.8M parameters at one row, not at 64; `make bench` says how much.
+    Worth it where a forward is short and asked very often; `make bench` says what it gains, at one row and at 64.
 
     Raises: ValueError where there is no compiler, see `check_compiler`.
     """
