@@ -13,7 +13,7 @@ from torch import Tensor
 from dlmreason.canvas import NEVER, Canvas, Clock, Hazard, Memory, Move, Noise, Reading
 from dlmreason.policies.facts import Facts
 from dlmreason.policies.phases import During, Held
-from dlmreason.policies.remask import Cap, Corrector, Rescale, Schedule, Sigma, Span, never
+from dlmreason.policies.remask import Cap, CapInAll, Corrector, Rescale, Schedule, Sigma, Span, never
 from dlmreason.policies.respond import log_probs, moved, opening
 
 ROUNDING = 1e-9
@@ -117,6 +117,11 @@ def _wake(due: Tensor, clock: Clock) -> Tensor:
 def cap(schedule: Schedule, eta: float = 0.008) -> Posterior:
     """ReMDM-cap [arXiv:2503.00307]. eta: the highest chance a pass that a committed token is taken back."""
     return Posterior(schedule, Cap(eta))
+
+
+def cap_in_all(schedule: Schedule, times: float = 5.0) -> Posterior:
+    """ReMDM-cap [arXiv:2503.00307] with eta = times / T over T passes; see `CapInAll`."""
+    return Posterior(schedule, CapInAll(times))
 
 
 def rescale(schedule: Schedule, eta: float = 0.015) -> Posterior:

@@ -8,6 +8,7 @@ from dlmreason.policies.accepting import Accept
 from dlmreason.policies.doubt import AtRandom, Doubt, LowestConfidence, LowestQuality, Select
 from dlmreason.policies.ordered import Ordered
 from dlmreason.policies.posterior import Posterior, Schedule
+from dlmreason.policies.voting import Vote
 from dlmreason.policies.wrappers import Certify, Judged, KeepBest, Restart
 
 ORDERS: dict[str, scores.PositionScore] = {
@@ -73,6 +74,17 @@ def restarts(
     """Independent sampled decodes, each judged once when full; the best by the same quality is kept: the baseline to
     beat."""
     return _kept(AtRandom(0), count, temperature, 0, 1.0, certify, tests, hidden)
+
+
+def voted_restarts(count: int = 2, temperature: float = 1.0, enough: int | None = None) -> Policy:
+    """Independent sampled decodes, of which the answer given most often is believed [self-consistency,
+    arXiv:2203.11171]: the control that needs no judge to choose.
+
+    count, temperature: how blanks are filled, see `Ordered`.  enough: it settles on an answer given so often; None
+    never settles.
+    """
+    decode = Ordered(scores.confidence, count, temperature)
+    return Vote(Restart(Judged(Doubt(AtRandom(0), decode), scores.whole), 0), judged=True, enough=enough)
 
 
 POSITIONS: dict[str, Callable[[int], Select]] = {

@@ -59,6 +59,27 @@ class Cap:
 
 
 @dataclass(frozen=True)
+class CapInAll:
+    """Remask with at most `times` / T in each of T equal passes: a token is taken back about `times` times in all,
+    however many passes there are. `times` is finite and at least 0.
+
+    `Cap` with an eta that shrinks as the passes grow, without which the walk keeps a floor of error [ReMDM,
+    arXiv:2503.00307, "max-capped", with eta = times / T].
+    """
+
+    times: float
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.times < float("inf"):
+            raise ValueError(
+                f"times={self.times} is how often a token may be taken back in all: give a finite number from 0"
+            )
+
+    def __call__(self, span: Span) -> Tensor:
+        return torch.minimum(self.times * (span.t - span.s), sigma_max(span))
+
+
+@dataclass(frozen=True)
 class Rescale:
     """Remask with `eta` times the largest chance [ReMDM, arXiv:2503.00307, "rescaled"]. 0 <= eta <= 1."""
 

@@ -149,6 +149,12 @@ def mean_log_max(canvas: Canvas, reading: Reading, answer: Tensor) -> Tensor:
     return mean_over(confidence(canvas, reading), canvas.editable)
 
 
+def whole(canvas: Canvas, reading: Reading, answer: Tensor) -> Tensor:
+    """0 for an answer that was read whole, all alike; -inf for one that was not, or only in part."""
+    read_it = (reading.of.tokens == answer).all(-1)
+    return torch.where(read_it, 0.0, -torch.inf).double()
+
+
 def quality_of(reading: Reading) -> Tensor:
     """The quality [B, L]. Raises: ValueError where the network has no quality head."""
     if reading.quality is None:

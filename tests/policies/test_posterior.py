@@ -20,13 +20,14 @@ from dlmreason.policies.posterior import (
     ROUNDING,
     Posterior,
     cap,
+    cap_in_all,
     flow_matching,
     forward_backward,
     loop,
     rescale,
     switch,
 )
-from dlmreason.policies.remask import Cap, Corrector, Rescale, Span, sigma_max
+from dlmreason.policies.remask import Cap, CapInAll, Corrector, Rescale, Span, sigma_max
 from dlmreason.sampling.denoise import Sampler
 from dlmreason.sampling.noise import Counter
 from tests.policies.chain import kernels, posterior_law
@@ -40,6 +41,7 @@ SAMPLERS = {
     "ancestral": Posterior(LINEAR),
     "cosine": cap(Cosine(), 0.1),
     "cap": cap(LINEAR, 0.1),
+    "cap_in_all": cap_in_all(LINEAR, 5.0),
     "rescale": rescale(LINEAR, 0.1),
     "largest": rescale(LINEAR, 1.0),
     "forward_backward": forward_backward(LINEAR),
@@ -96,6 +98,7 @@ def test_chances_by_hand() -> None:
     largest = [1.0, 1.0, 0.5, 0.0]
     cases: list[tuple[Any, list[float]]] = [
         (Cap(0.3), [0.3, 0.3, 0.3, 0.0]),
+        (CapInAll(2.4), [0.6, 0.6, 0.5, 0.0]),
         (Rescale(0.2), [0.2, 0.2, 0.1, 0.0]),
         (Corrector(), [1.0, 1.0, 0.5, 0.0]),
         (Corrector(0.5), [1.0, 0.5, 0.25, 0.0]),  # nothing is committed yet at alpha = 0
@@ -161,6 +164,8 @@ def test_a_held_schedule_is_the_published_one() -> None:
     [
         (lambda: Rescale(1.01), r"eta=1\.01 is a chance: give a number from 0 to 1"),
         (lambda: Cap(-0.1), r"eta=-0\.1"),
+        (lambda: CapInAll(-1.0), r"times=-1\.0 is how often"),
+        (lambda: CapInAll(float("nan")), "times=nan"),
         (lambda: Corrector(-1.0), r"scale=-1\.0 must be finite and not negative"),
         (lambda: Corrector(1.0, math.inf), "power=inf"),
         (lambda: During(Cap(0.1), 0.2, 0.2), r"give 1 >= start > end >= 0"),
@@ -232,7 +237,7 @@ def test_a_loop_has_a_floor_that_only_a_smaller_eta_lowers(eta: float, floor: fl
 
 def test_a_cap_that_shrinks_with_the_passes_has_no_floor() -> None:
     for passes, distance in ((20, 0.034), (100, 0.0084), (500, 0.0018), (2000, 0.0005)):
-        law = posterior_law(cap(LINEAR, 5 / passes), Oracle(JOINT), passes)
+        law = posterior_law(cap_in_all(LINEAR, 5), Oracle(JOINT), passes)
         assert total_variation(law, JOINT) == pytest.approx(distance, abs=5e-4 if passes == 20 else 5e-5)
 
 

@@ -9,12 +9,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlmreason.canvas import Canvas, Clock, Memory, Move, Noise, Reading
-from dlmreason.policies.doubt import Doubt, LowestQuality
+from dlmreason.canvas import Canvas, Clock, Memory, Move, Noise, Policy, Reading
+from dlmreason.policies.doubt import AtRandom, Doubt, LowestQuality
 from dlmreason.policies.ordered import Ordered
 from dlmreason.policies.respond import moved, opening
-from dlmreason.policies.scores import confidence
+from dlmreason.policies.scores import confidence, whole
 from dlmreason.policies.voting import Vote
+from dlmreason.policies.wrappers import Judged, Restart
 from dlmreason.sampling.denoise import Sampler
 from tests.policies.hand import Scripted, canvas, clock, reading
 from tests.toys import ToySudoku, sudoku_rows
@@ -125,9 +126,40 @@ def test_memory_does_not_grow_with_the_passes() -> None:
         assert move.memory.answers.shape == (1, 5, 3) and move.memory.weight.shape == (1, 5)
 
 
+def decodes(enough: int | None, places: int = 64) -> Policy:
+    decode = Doubt(AtRandom(0), Ordered(confidence, 2, 1.0))
+    return Vote(Restart(Judged(decode, whole), 0), places=places, judged=True, enough=enough)
+
+
+def test_decodes_vote_once_each_when_they_are_whole() -> None:
+    """Against the answers counted in the trace of the restarts themselves, which draw the same."""
+    rungs = tuple(range(1, 120))
+    alone = Restart(Judged(Doubt(AtRandom(0), Ordered(confidence, 2, 1.0)), whole), 0)
+    ends = [Sampler(policy, ToySudoku(), rungs, width=3).run(sudoku_rows(3)) for policy in (alone, decodes(None))]
+    for bare, voted in zip(*ends, strict=True):
+        assert torch.equal(bare.canvases, voted.canvases)
+        votes, earlier = Counter[tuple[int, ...]](), False
+        for said, score, elected_now in zip(bare.answers[0], bare.scores[0], voted.answers[0], strict=True):
+            if score == 0:
+                votes[tuple(said.tolist())] += 1
+            if votes:
+                earlier = True
+                assert votes[tuple(elected_now.tolist())] == max(votes.values())
+        assert earlier and len(votes) > 1
+
+
+def test_a_vote_settles_when_an_answer_has_enough() -> None:
+    rungs = tuple(range(1, 400))
+    for state in Sampler(decodes(2), ToySudoku(), rungs, width=3).run(sudoku_rows(3)):
+        assert int(state.nfe) < 399
+        assert torch.equal(state.answers[0, -1], state.canvases[0, -1])
+
+
 @pytest.mark.parametrize(
     ("make", "says"),
     [
+        (lambda: Vote(Says(()), enough=0), "enough=0 is the weight"),
+        (lambda: Vote(Says(()), judged=True), "Vote"),
         (lambda: Vote(Says(()), decay=1.01), r"decay=1\.01: .* from 0"),
         (lambda: Vote(Says(()), decay=float("nan")), "decay=nan"),
         (lambda: Vote(Says(()), places=0), "places=0: .* at least 1 answer"),
