@@ -1,10 +1,12 @@
 """One update of the weights, as Lightning wants it told.
 
 This file decides how an objective's loss becomes an update: what the batch is, which seed its noise has, the learning
-rate, the clipped gradient. It only trains: it knows no task, no policy, no file and no screen. Everything that an
-update depends on beside the weights is a function of (seed, update), so that a resumed training repeats the undisturbed
-one bit by bit; the "data loader" is therefore just the numbers of the updates still to be made. An objective whose rows
-go on from update to update adds its state and who sits where, which are kept here and saved with the weights.
+rate, the clipped gradient, the step. It makes the step itself, for the hooks that Lightning calls around each of these
+cost a small network a part of its time, and no precision offered here scales gradients. It only trains: it knows no
+task, no policy, no file and no screen. Everything that an update depends on beside the weights is a function of (seed,
+update), so that a resumed training repeats the undisturbed one bit by bit; the "data loader" is therefore just the
+numbers of the updates still to be made. An objective whose rows go on from update to update adds its state and who sits
+where, which are kept here and saved with the weights.
 """
 
 from typing import Any
@@ -43,13 +45,13 @@ class Learner(LightningModule):
         start: int,
     ) -> None:
         super().__init__()
+        self.automatic_optimization = False
         self.network, self.objective, self.sheets, self.settings = network, objective, sheets, settings
         self.updates, self.seed, self.start = updates, seed, start
         self.order = Order(len(sheets), settings.batch_size, seed)
         self.sums: dict[str, tuple[Tensor, int]] = {}  # of the metrics since they were last taken: sum and count
         self.seated = torch.empty(0, dtype=torch.int64)  # [B], the examples of the rows
         self.state: State | None = None  # of an objective that goes on from update to update
-        self._update, self._loss = start, Loss(torch.zeros(()), {})
 
     def train_dataloader(self) -> range:
         return range(self.start, self.updates)
@@ -61,14 +63,11 @@ class Learner(LightningModule):
         self.sheets = self.sheets.to(self.device)
         self._generator = torch.Generator(self.device)
 
-    def on_train_batch_start(self, update: int, batch_idx: int) -> None:
-        self._update = update
-        # Set, not scheduled: the rate is a function of the update's number, so there is no state to resume. Not in
-        # `optimizer_step` either, which comes before `training_step`, the other way round than one would think.
-        for group in self.trainer.optimizers[0].param_groups:
+    def training_step(self, update: int, batch_idx: int) -> None:
+        optimizer = self.trainer.optimizers[0]
+        # Set, not scheduled: the rate is a function of the update's number, so there is no state to resume.
+        for group in optimizer.param_groups:
             group["lr"] = group[RELATIVE] * self.settings.rate(update, self.updates)
-
-    def training_step(self, update: int, batch_idx: int) -> Tensor:
         seed = seed_of("batch", self.seed, update, self.global_rank)
         self._generator.manual_seed(seed)
         # Dropout draws from the global generators. Not by `torch.manual_seed`, which writes down a traceback each time
@@ -77,9 +76,16 @@ class Learner(LightningModule):
         if self.device.type == "cuda":
             torch.cuda.manual_seed(seed)
         loss = self._loss_of(update)
-        self._loss = loss._replace(total=loss.total.detach())
-        self._add({"loss": self._loss.total} | loss.metrics)
-        return loss.total
+        with torch.autocast(self.device.type, enabled=False):  # the forward pass alone is in a lower precision
+            optimizer.zero_grad()
+            loss.total.backward()
+            norm = clip_grad_norm_(self.network.parameters(), self.settings.clip)
+            measured = {"loss": loss.total.detach()} | loss.metrics | {"gradient_norm": norm}
+            # Asked here, between the gradient and the update, and once for both: it waits for the device.
+            if not torch.isfinite(norm + measured["loss"]):
+                self._refuse(update, measured)
+            optimizer.step()
+        self._add(measured)
 
     def _loss_of(self, update: int) -> Loss:
         objective, fresh = self.objective.at(update, self.updates), self.order(update).to(self.device)
@@ -93,13 +99,6 @@ class Learner(LightningModule):
         loss, self.state = objective.proceed(self.network, batch, self.state, self._generator)
         return loss
 
-    def configure_gradient_clipping(self, optimizer: Optimizer, *unused: Any, **unused_too: Any) -> None:
-        norm = clip_grad_norm_(self.network.parameters(), self.settings.clip)
-        self._add({"gradient_norm": norm})
-        # Asked here, between the gradient and the update, and once for both: it waits for the device.
-        if not torch.isfinite(norm + self._loss.total):
-            self._refuse(norm)
-
     def taken_means(self) -> dict[str, float]:
         """The mean of every metric since this was last asked; waits for the device."""
         means = {name: float(total) / count for name, (total, count) in self.sums.items()}
@@ -111,13 +110,12 @@ class Learner(LightningModule):
             total, count = self.sums.get(name, (0.0, 0))
             self.sums[name] = (value.detach().double() + total, count + 1)
 
-    def _refuse(self, norm: Tensor) -> None:
+    def _refuse(self, update: int, measured: dict[str, Tensor]) -> None:
         ids = [self.sheets.name(row) for row in self.seated.tolist()]
-        measured = {"loss": self._loss.total, "gradient_norm": norm} | self._loss.metrics
         seen = ", ".join(f"{name}={float(value):.3g}" for name, value in measured.items())
         few = ", ".join(ids[:4]) + (f" and {len(ids) - 4} more" if len(ids) > 4 else "")
         raise DivergedError(
-            f"update {self._update + 1} of {self.updates} was not made: {seen}. The last checkpoint is kept. The batch "
+            f"update {update + 1} of {self.updates} was not made: {seen}. The last checkpoint is kept. The batch "
             f"was {few}: look at these, or lower trainer.lr={self.settings.lr}",
             ids,
         )
