@@ -14,7 +14,7 @@ from dlmreason import disk, launch
 from dlmreason.analysis.records import Counted, Record, Timing, Writer, read
 from dlmreason.assembly_arms import ladder_of
 from dlmreason.compute.measure import meters_of
-from dlmreason.evaluation.counting import Counting
+from dlmreason.evaluation.counting import Counting, uncounted
 from dlmreason.evaluation.diffusion import DiffusionArm, Walking
 from dlmreason.evaluation.evaluate import Plan, belongs, evaluate, unaffordable, unfinished
 from dlmreason.evaluation.snapshot import ForeignSnapshot, Snapshot
@@ -74,6 +74,13 @@ def unanswered(plan: Plan, folder: Path, settings: Mapping[str, Any]) -> list[An
         raise launch.BadInput(f"arms.{plan.arm}: {error} ({changed(folder, settings)})") from error
 
 
+def counted_of(plan: Plan, folder: Path) -> list[Counted]:
+    """The counters of a plan's arm, seed and run in a folder."""
+    path, of = folder / "counters.jsonl", (plan.arm, plan.seed, plan.run_key)
+    found = read(path, Counted).items if path.exists() else []
+    return [line for line in found if (line.arm, line.seed, line.run_key) == of]
+
+
 @contextmanager
 def counting_of(plan: Plan, arm: Any, folder: Path) -> Iterator[Counting | None]:
     """What writes an arm's counters beside its records; None for an arm that counts nothing."""
@@ -81,14 +88,16 @@ def counting_of(plan: Plan, arm: Any, folder: Path) -> Iterator[Counting | None]
         yield None
         return
     with Writer(folder / "counters.jsonl", launch.say) as writer:
-        yield Counting(arm, plan.arm, plan.seed, plan.run_key, writer, read(writer.path, Counted).items)
+        yield Counting(arm, plan.arm, plan.seed, plan.run_key, writer, counted_of(plan, folder))
 
 
-def uncounted(plan: Plan, left: Sequence[Any], counting: Counting | None) -> Sequence[Any]:
-    """The examples that are `left`, and with them those whose walks are not counted yet."""
-    if counting is None:
+def due(plan: Plan, arm: Any, folder: Path, settings: Mapping[str, Any]) -> list[Any]:
+    """The examples, in the plan's order, of which `folder` lacks an answer, or the counters of a walk where the arm
+    counts. Raises: as `unanswered`."""
+    left = unanswered(plan, folder, settings)
+    if not isinstance(arm, DiffusionArm) or arm.counters is None:
         return left
-    wanted = {each.id for each in (*left, *counting.missing(plan.examples, plan.ladder))}
+    wanted = {each.id for each in (*left, *uncounted(arm, plan.examples, plan.ladder, counted_of(plan, folder)))}
     return [each for each in plan.examples if each.id in wanted]
 
 

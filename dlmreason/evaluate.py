@@ -27,15 +27,15 @@ def answered(asked: "Asked", settings: Mapping[str, Any], folder: Path, others: 
     Raises: BadInput where the folder's records of this arm are of another run, or its policy breaks a rule.
     """
     from dlmreason.analysis.records import Writer
-    from dlmreason.answering import answer, counting_of, plan_of, unanswered, uncounted
+    from dlmreason.answering import answer, counting_of, due, plan_of
     from dlmreason.progress import Progress, duration
     from dlmreason.sharding import adopt, tell_of_stale
 
     plan, total = plan_of(asked, settings), len(asked.examples)
     with Writer(folder / "records.jsonl", launch.say) as writer, counting_of(plan, asked.arm, folder) as counting:
         if others is None:
-            adopt(plan, writer)
-        left = uncounted(plan, unanswered(plan, folder, settings), counting)
+            adopt(plan, writer, counting)
+        left = due(plan, asked.arm, folder, settings)
         if others is None:  # else it was, before they began
             note_read(folder, asked.name, settings, asked.key)
         if not left:
@@ -43,7 +43,7 @@ def answered(asked: "Asked", settings: Mapping[str, Any], folder: Path, others: 
             return
         with Progress(total, asked.name, "examples", total - len(left)) as progress:
             if others is not None:
-                others.gather(plan, left, writer, progress)
+                others.gather(plan, asked.arm, left, writer, counting, progress)
                 return
             tell_of_stale(plan, folder, 1)
 

@@ -28,7 +28,19 @@ from torch.multiprocessing import ProcessContext, ProcessExitedException, Proces
 
 from dlmreason import disk, launch
 from dlmreason.analysis.records import Record, SplitRead, Timing, Writer, read
-from dlmreason.answering import Asked, answer, beyond_of, note_beyond, plan_of, records_of, unanswered
+from dlmreason.answering import (
+    Asked,
+    answer,
+    beyond_of,
+    counted_of,
+    counting_of,
+    due,
+    note_beyond,
+    plan_of,
+    records_of,
+)
+from dlmreason.evaluation.counting import Counting, uncounted
+from dlmreason.evaluation.diffusion import DiffusionArm
 from dlmreason.evaluation.evaluate import Plan, unfinished
 from dlmreason.evaluation.shards import merged, share
 from dlmreason.folder import note_read
@@ -80,15 +92,7 @@ def shards_of(settings: Settings, environment: Mapping[str, str] = os.environ) -
 
     Raises: BadInput where both say something, or the environment contradicts itself.
     """
-    shards = _shards_of(settings["budget"].get("shards", 1), environment)
-    if shards.count > 1 and settings["budget"].get("counters"):
-        raise launch.BadInput(
-            f"budget.counters=true: counted in one process, and there are {shards.count}: leave one of the two out"
-        )
-    return shards
-
-
-def _shards_of(count: int, environment: Mapping[str, str]) -> Shards:
+    count = settings["budget"].get("shards", 1)
     world = _number(environment, "WORLD_SIZE", 1)
     # WORLD_SIZE alone is no launcher's word: schedulers leave it in a shell.
     if world == 1 or not environment.keys() & {"RANK", "LOCAL_RANK"}:
@@ -156,20 +160,21 @@ def _share(asked: Asked, settings: Settings, number: int, count: int, show: bool
     folder, plan = Path(settings["output"]), plan_of(asked, settings)
     while not _noted(plan, folder):
         time.sleep(POLL)
-    if not unanswered(plan, folder, settings):
+    if not due(plan, asked.arm, folder, settings):
         return
     place = place_of(folder, plan, number, count)
     with alone(place):
         # Asked again, for who held this folder may have been the one that merged it.
-        own = share(plan._replace(examples=unanswered(plan, folder, settings)), number, count)
+        own = share(plan._replace(examples=due(plan, asked.arm, folder, settings)), number, count)
         _begin(own, folder, place)
-        left = unanswered(own, place, settings)
+        left = due(own, asked.arm, place, settings)
         if not left:
             return
         name, done = f"{plan.arm}, shard {number + 1} of {count}", len(own.examples) - len(left)
         with ExitStack() as stack, Writer(place / "records.jsonl", launch.say) as writer:
+            counting = stack.enter_context(counting_of(own, asked.arm, place))
             progress = stack.enter_context(Progress(len(own.examples), name, "examples", done)) if show else None
-            answer(own, left, asked, settings, writer, lambda *_: progress.advance() if progress else None)
+            answer(own, left, asked, settings, writer, lambda *_: progress.advance() if progress else None, counting)
 
 
 def _noted(plan: Plan, folder: Path) -> bool:
@@ -195,6 +200,11 @@ def _begin(own: Plan, folder: Path, place: Path) -> None:
     }
     with Writer(place / "records.jsonl", launch.say) as writer:
         writer.append_many(found.values())
+    walks = {(line.example, line.rung) for line in counted_of(own, place)}
+    lines = chain.from_iterable(counted_of(own, path.parent) for path in others)
+    new = {(line.example, line.rung): line for line in lines if line.example in ids}
+    with Writer(place / "counters.jsonl", launch.say) as writer:
+        writer.append_many(line for walk, line in new.items() if walk not in walks)
     for path in (folder / "snapshots").glob(f"{own.arm}-{own.seed}.*pt"):
         here = place / "snapshots" / path.name
         if not here.exists():
@@ -227,7 +237,7 @@ def at_work(
         yield None
         return
     folder = Path(settings["output"])
-    left = [unanswered(plan_of(each, settings), folder, settings) for each in asked]
+    left = [due(plan_of(each, settings), each.arm, folder, settings) for each in asked]
     for each in asked:
         note_read(folder, each.name, settings, each.key)
     context = None
@@ -267,6 +277,12 @@ def _tell_of_threads(shards: Shards, settings: Settings) -> None:
         )
 
 
+def _either(examples: Sequence[Any], *parts: Sequence[Any]) -> list[Any]:
+    """The examples, in their order, that are in any part."""
+    wanted = {each.id for each in chain.from_iterable(parts)}
+    return [each for each in examples if each.id in wanted]
+
+
 @dataclass
 class Gathering:
     """Waits for the shards, arm by arm."""
@@ -274,8 +290,16 @@ class Gathering:
     shards: Shards
     context: ProcessContext | None
 
-    def gather(self, plan: Plan, left: Sequence[Any], writer: Writer, progress: Progress) -> None:
-        """Writes what the shards have answered of the examples that are `left`, once all of it is there.
+    def gather(
+        self,
+        plan: Plan,
+        arm: Any,
+        left: Sequence[Any],
+        writer: Writer,
+        counting: Counting | None,
+        progress: Progress,
+    ) -> None:
+        """Writes what the shards have answered, and counted, of the examples that are `left`, once all of it is there.
 
         Raises: ChildProcessError saying which shard has ended before its share did.
         """
@@ -288,7 +312,8 @@ class Gathering:
             shares = [records_of(plan, place / "records.jsonl") for place in places]
             beyond = {key: rung for place in places for key, rung in beyond_of(plan, place).items()}
             before = len(missing)
-            missing = unfinished(plan._replace(examples=missing), chain.from_iterable(shares), beyond)
+            unanswered = unfinished(plan._replace(examples=missing), chain.from_iterable(shares), beyond)
+            missing = _either(missing, unanswered, self._uncounted(plan, arm, missing, places))
             progress.advance(before - len(missing))
             if not missing:
                 break
@@ -306,7 +331,13 @@ class Gathering:
                 raise ChildProcessError(f"{plan.arm}: the shards cannot be merged: {error}; {_AGAIN}") from error
             writer.append_many(new)
             note_beyond(plan, folder)
-            adopt(plan, writer)
+            adopt(plan, writer, counting)
+
+    @staticmethod
+    def _uncounted(plan: Plan, arm: Any, examples: Sequence[Any], places: Sequence[Path]) -> list[Any]:
+        if not isinstance(arm, DiffusionArm):
+            return []
+        return uncounted(arm, examples, plan.ladder, chain.from_iterable(counted_of(plan, place) for place in places))
 
     def ended(self, seconds: float) -> bool:
         """Whether all shards have ended, after so many seconds at most."""
@@ -341,8 +372,8 @@ def tell_of_stale(plan: Plan, folder: Path, count: int) -> None:
         )
 
 
-def adopt(plan: Plan, writer: Writer) -> None:
-    """Writes what shards have recorded and nobody has merged: records of this arm, and timings.
+def adopt(plan: Plan, writer: Writer, counting: Counting | None) -> None:
+    """Writes what shards have recorded and nobody has merged: records of this arm, its counters, and timings.
 
     Their snapshots stay: they serve a longer ladder, answered by as many shards.
     """
@@ -358,5 +389,10 @@ def adopt(plan: Plan, writer: Writer) -> None:
     with Writer(folder / "timings.jsonl", launch.say) as timings:
         for path in sorted(root.glob("*/timings.jsonl")):
             timings.append_many(read(path, Timing).items)
-    for path in chain(root.glob("*/records.jsonl"), root.glob("*/timings.jsonl")):
-        path.unlink()
+    if counting is not None:
+        lines = chain.from_iterable(counted_of(plan, place) for place in root.glob("*"))
+        order = {example.id: number for number, example in enumerate(plan.examples)}
+        counting.take(sorted(lines, key=lambda line: (order.get(line.example, len(order)), line.example, line.rung)))
+    for name in ("records", "counters", "timings"):
+        for path in root.glob(f"*/{name}.jsonl"):
+            path.unlink()

@@ -12,10 +12,25 @@ from dlmreason.evaluation.diffusion import DiffusionArm
 from dlmreason.sampling.denoise import State
 
 
+def uncounted(
+    arm: DiffusionArm, examples: Iterable[Example], ladder: Sequence[int], lines: Iterable[Counted]
+) -> list[Example]:
+    """Examples of which a walk is not in `lines`, which are all of one arm, seed and run; none where the arm counts
+    nothing.
+
+    A walk goes along the whole ladder, or one to each of its rungs.
+    """
+    if arm.counters is None:
+        return []
+    have = {(each.example, each.rung) for each in lines}
+    ends = ladder[-1:] if arm.policy.anytime else ladder
+    return [each for each in examples if any((each.id, rung) not in have for rung in ends)]
+
+
 class Counting:
     """Told of each walk, it writes what has not been written.
 
-    known: the lines there are, those of other arms and runs among them.
+    known: the lines there are, all of this arm, seed and run.
     """
 
     def __init__(
@@ -23,14 +38,8 @@ class Counting:
     ) -> None:
         if arm.counters is None:
             raise ValueError(f"arm {name!r} counts nothing: make it with counted=True")
-        self._arm, self._counters = arm, arm.counters
-        self._of, self._writer = (name, seed, run_key), writer
-        self._have = {(each.example, each.rung) for each in known if (each.arm, each.seed, each.run_key) == self._of}
-
-    def missing(self, examples: Iterable[Example], ladder: Sequence[int]) -> list[Example]:
-        """Examples of which a walk is not counted: one along the whole ladder, or one to each of its rungs."""
-        ends = ladder[-1:] if self._arm.policy.anytime else ladder
-        return [each for each in examples if any((each.id, rung) not in self._have for rung in ends)]
+        self._counters, self._of, self._writer = arm.counters, (name, seed, run_key), writer
+        self._have = {(each.example, each.rung) for each in known}
 
     def __call__(self, example: Example, rung: int, state: State) -> None:
         """A walk to `rung` has ended in `state`, of one row."""
@@ -38,6 +47,13 @@ class Counting:
             return
         name, seed, run_key = self._of
         told = self._counters.told(state, rung)
-        line = Counted(name, example.id, seed, rung, int(state.nfe), self._counters.still, run_key=run_key, **told)
-        self._writer.append(line)
-        self._have.add((example.id, rung))
+        self.take(
+            [Counted(name, example.id, seed, rung, int(state.nfe), self._counters.still, run_key=run_key, **told)]
+        )
+
+    def take(self, lines: Iterable[Counted]) -> None:
+        """Writes those of given lines of this arm, seed and run that were not."""
+        for line in lines:
+            if (line.example, line.rung) not in self._have:
+                self._writer.append(line)
+                self._have.add((line.example, line.rung))

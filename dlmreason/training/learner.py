@@ -9,8 +9,6 @@ numbers of the updates still to be made. An objective whose rows go on from upda
 where, which are kept here and saved with the weights.
 """
 
-from typing import Any
-
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn

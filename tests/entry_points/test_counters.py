@@ -43,7 +43,19 @@ def test_a_finished_run_is_counted_afterwards_once_and_its_records_stay(finished
     assert experiment(at_once, ON) == 0 and counters(at_once) == after
 
 
-def test_counters_of_several_processes_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert experiment(tmp_path / "out", "budget.counters=true", "budget.shards=2") == 2
-    assert "counted in one process, and there are 2" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
+def test_several_processes_count_what_one_does(finished: Path, tmp_path: Path) -> None:
+    """Also of a run that was answered before, by another number of processes, and once."""
+    one, two = copy(finished, tmp_path / "one"), copy(finished, tmp_path / "two")
+    before = (two / "records.jsonl").read_bytes()
+    assert experiment(one, ON) == 0 and experiment(two, ON, "budget.shards=2") == 0
+    assert counters(two) == counters(one) and (two / "records.jsonl").read_bytes() == before
+    assert not list(two.glob("shards/*/*/counters.jsonl"))
+    assert experiment(two, ON, "budget.shards=2") == 0 and counters(two) == counters(one)
+
+
+def test_records_and_counters_come_together_from_several_processes(finished: Path, tmp_path: Path) -> None:
+    one, two = copy(finished, tmp_path / "one"), copy(finished, tmp_path / "two")
+    for folder in (one, two):
+        (folder / "records.jsonl").unlink()
+    assert experiment(one, ON) == 0 and experiment(two, ON, "budget.shards=2") == 0
+    assert counters(two) == counters(one)

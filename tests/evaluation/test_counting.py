@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from dlmreason.analysis.records import Counted, Writer, encode, read
-from dlmreason.evaluation.counting import Counting
+from dlmreason.evaluation.counting import Counting, uncounted
 from dlmreason.evaluation.diffusion import DiffusionArm, Walking
 from dlmreason.evaluation.snapshot import Snapshot
 from dlmreason.networks.denoiser import Denoise
@@ -93,9 +93,7 @@ def test_killed_at_any_chunk_it_ends_with_the_same_bytes(chunks: int, tmp_path: 
         walked(folder, counted(task, policy), examples, snapshot=Snapshot(tmp_path / "it.pt", "key", 0), on_chunk=count)
     assert len(calls) == chunks
     arm = counted(task, policy)
-    with Writer(folder / "counters.jsonl") as out:
-        left = Counting(arm, "it", 3, "key", out, read(folder / "counters.jsonl", Counted).items)
-        todo = left.missing(examples, LADDER)
+    todo = uncounted(arm, examples, LADDER, read(folder / "counters.jsonl", Counted).items)
     assert len(todo) + len(written(folder)) == len(examples)
     again = walked(folder, arm, todo, snapshot=Snapshot(tmp_path / "it.pt", "key", 0))
     assert again.items() <= records.items() and written(folder) == written(whole)
@@ -109,9 +107,10 @@ def test_what_is_counted_is_counted_once_and_a_longer_ladder_once_more(tmp_path:
     walked(tmp_path, counted(task, policy), examples)
     assert written(tmp_path) == before
     arm = counted(task, policy)
+    here = read(tmp_path / "counters.jsonl", Counted).items
+    assert uncounted(arm, examples, LADDER, here) == []
+    assert uncounted(arm, examples, (*LADDER, 32), here) == examples == uncounted(arm, examples, LADDER, [])
+    assert uncounted(diffusion(task, policy), examples, LADDER, []) == []
     with Writer(tmp_path / "counters.jsonl") as out:
-        here = Counting(arm, "it", 3, "key", out, read(out.path, Counted).items)
-        assert here.missing(examples, LADDER) == [] and here.missing(examples, (*LADDER, 32)) == examples
-        assert Counting(arm, "it", 3, "other", out, read(out.path, Counted).items).missing(examples, LADDER) == examples
-    with pytest.raises(ValueError, match="counts nothing: make it with counted=True"):
-        Counting(diffusion(task, policy), "it", 3, "key", out, [])
+        with pytest.raises(ValueError, match="counts nothing: make it with counted=True"):
+            Counting(diffusion(task, policy), "it", 3, "key", out, [])
