@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dlmreason.sampling.denoise import Rows
+from dlmreason.sampling.state import Rows
 
 ANSWER = ""
 LAST = "last"

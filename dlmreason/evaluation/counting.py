@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dlmreason.analysis.records import Counted, Writer
 from dlmreason.evaluation.attempt import Example
 from dlmreason.evaluation.diffusion import DiffusionArm
-from dlmreason.sampling.denoise import State
+from dlmreason.sampling.state import State
 
 
 def uncounted(

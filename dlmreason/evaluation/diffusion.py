@@ -31,9 +31,10 @@ from dlmreason.evaluation.attempt import (
 from dlmreason.evaluation.oracle import Oracle, told
 from dlmreason.evaluation.snapshot import Snapshot
 from dlmreason.sampling.counters import RowCounters, row_counters
-from dlmreason.sampling.denoise import Counts, Rows, Sampler, State
+from dlmreason.sampling.denoise import Counts, Sampler
 from dlmreason.sampling.events import KINDS
 from dlmreason.sampling.guard import BadMove
+from dlmreason.sampling.state import Rows, State
 from dlmreason.sampling.streamed import Streamed, story
 from dlmreason.sampling.trace import Trace, Tracer
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dlmreason.canvas import Ask, Denoiser, Reading, Seat, seat_of
-from dlmreason.sampling.denoise import Rows
+from dlmreason.sampling.state import Rows
 
 
 def told(rows: Rows, mask_id: int) -> Rows:

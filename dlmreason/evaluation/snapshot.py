@@ -19,7 +19,8 @@ from torch.utils._pytree import tree_flatten, tree_unflatten
 
 from dlmreason import disk
 from dlmreason.canvas import join, take
-from dlmreason.sampling.denoise import State, extend
+from dlmreason.sampling.denoise import extend
+from dlmreason.sampling.state import State
 
 _DIGEST = 32  # bytes of SHA-256 in front of the content
 

@@ -16,8 +16,8 @@ from torch import Tensor
 from dlmreason.canvas import NEVER, Move, Reading
 from dlmreason.sampling import curve, cycles
 from dlmreason.sampling import distinct as canvases
-from dlmreason.sampling.denoise import State
 from dlmreason.sampling.events import KINDS, kinds_of
+from dlmreason.sampling.state import State
 
 COUNTED = ("doubted", "restored", "flipped", "wrong_to_right", "right_to_wrong")
 """The events that are counted position by position, see `events.KINDS`."""

@@ -19,8 +19,8 @@ from torch import Tensor
 
 from dlmreason.canvas import Move, Reading
 from dlmreason.sampling import tracefile
-from dlmreason.sampling.denoise import State
 from dlmreason.sampling.events import KINDS
+from dlmreason.sampling.state import State
 from dlmreason.sampling.trace import Trace
 from dlmreason.sampling.tracefile import Changes, Foot, Head, Story
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from dlmreason.canvas import Move, Reading
-from dlmreason.sampling.denoise import State
+from dlmreason.sampling.state import State
 
 
 class _Kept(NamedTuple):
