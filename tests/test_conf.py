@@ -14,6 +14,8 @@ from dlmreason import assembly, assembly_arms, launch, tuning
 from dlmreason.compute.flops import pair_flops, pass_flops
 from dlmreason.compute.matching import MATCHED_BY, mismatch
 from dlmreason.diffusion.carried import SelfConditioned
+from dlmreason.diffusion.few_passes import FewPasses
+from dlmreason.diffusion.fixed_point import FixedPoint
 from dlmreason.diffusion.quality import Judging
 from dlmreason.diffusion.rollouts import Rollouts
 from dlmreason.launch_config import Tree
@@ -370,6 +372,31 @@ def test_rollouts_come_after_self_conditioning_and_are_charged_each_pass() -> No
     for setting in ("window=2.5", "lengths=[4,0]"):
         with pytest.raises(launch.BadInput, match=rf"objective\.{setting.partition('=')[0]}="):
             composed("experiment=demo", *chosen, f"{place}.{setting}")
+
+
+def test_rolls_come_after_self_conditioning_and_rollouts_may_come_after_rolls() -> None:
+    place = "models.diffusion.objective"
+    chosen = (f"objective@{place}=fixed_point", "models.diffusion.updates=100", *SMALL)
+    model = build_models(composed("experiment=demo", *chosen))["diffusion"]
+    assert model.shape.carry and model.taught.carry and model.taught.quality and model.taught.masks
+    before, rolls = model.objective.at(0, 100), model.objective.at(99, 100)  # type: ignore[union-attr]
+    assert isinstance(before, SelfConditioned) and isinstance(rolls, FixedPoint)
+    forwards = 30 * (3 + 1) + 20 * (3 * 2 + 4) + 50 * (3 * 2 + 1 + 16 / 2 * 3)
+    assert model.flops() == forwards * model.trainer.batch_size * pass_flops(model.shape, model.length)
+    chosen = (f"objective@{place}=annealed_rollouts", f"objective@{place}.first=fixed_point")
+    stages = build_models(composed("experiment=demo", *chosen, *SMALL))["diffusion"].objective.stages  # type: ignore[union-attr]
+    assert [type(stage) for _, stage in stages] == [SelfConditioned, SelfConditioned, FixedPoint, Rollouts]
+
+
+def test_few_passes_come_after_masked_keep_its_head_and_are_charged_the_teacher() -> None:
+    place = "models.diffusion.objective"
+    chosen = (f"objective@{place}=few_passes", "models.diffusion.updates=100", *SMALL)
+    model = build_models(composed("experiment=demo", *chosen))["diffusion"]
+    assert model.taught.quality and model.taught.masks and not model.taught.carry
+    judging = model.objective.at(99, 100)  # type: ignore[union-attr]
+    assert isinstance(judging, Judging) and isinstance(judging.inner, FewPasses) and judging.inner.passes == 8
+    forwards = 42 * 3 + 28 * (3 * 2 + 1) + 30 * (3 * 2 + 7 + 1)
+    assert model.flops() == forwards * model.trainer.batch_size * pass_flops(model.shape, model.length)
 
 
 def test_an_older_checkpoint_was_taught_no_carry() -> None:

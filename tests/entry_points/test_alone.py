@@ -129,7 +129,7 @@ def test_a_policy_answers_over_a_network_that_was_taught_for_it_and_no_other(
 
 
 OBJECTIVES = """nelbo mgdm llada gidd gidd_nelbo udlm judged prism proseco reflective block_diffusion self_conditioned
-thought_by_thought scheduled_sampling annealed_rollouts"""
+thought_by_thought scheduled_sampling annealed_rollouts fixed_point few_passes"""
 
 
 @pytest.mark.parametrize(
