@@ -206,7 +206,8 @@ def _model(
     left_out = ("updates", "match", "match_by", "flops", "task", *(() if cached else ("prompt_cache",)))
     plain = {key: value for key, value in given.items() if key not in left_out}
     trained = {key: value for key, value in settings["trainer"].items() if key not in _INDIFFERENT}
-    key = digest(plain, settings["network"], trained, updates, settings["seed"], settings["threads"], data_of(task))
+    network = {key: value for key, value in settings["network"].items() if (key, value) != ("loops", 1)}
+    key = digest(plain, network, trained, updates, settings["seed"], settings["threads"], data_of(task))
     return Model(name, kind, thought, shape, objective, updates, length, trainer, key, own)
 
 

@@ -372,6 +372,20 @@ def test_rollouts_come_after_self_conditioning_and_are_charged_each_pass() -> No
             composed("experiment=demo", *chosen, f"{place}.{setting}")
 
 
+def test_loops_are_of_both_arms_and_a_network_without_keeps_its_key() -> None:
+    settings = composed("experiment=demo", *SMALL)
+    sizes = {name: size for name, size in settings["network"].items() if name != "loops"}
+    before, after, looped = (
+        build_models(settings | {"network": network}) for network in (sizes, sizes | {"loops": 1}, sizes | {"loops": 3})
+    )
+    assert settings["network"] == sizes | {"loops": 1}
+    assert [each.key for each in before.values()] == [each.key for each in after.values()]
+    assert all(each.shape.loops == 3 and each.key != before[name].key for name, each in looped.items())
+    assert 2 < looped["diffusion"].flops() / before["diffusion"].flops() < 3, "heads are paid for once"
+    with pytest.raises(launch.BadInput, match=r"network\.loops=0"):
+        composed("experiment=demo", "network.loops=0", *SMALL)
+
+
 def test_an_older_checkpoint_was_taught_no_carry() -> None:
     assert not assembly.Taught(quality=True, masks=True).carry
 
