@@ -142,8 +142,15 @@ def generation_flops(shape: Sizes, prompt: int, generated: int, chains: int) -> 
     return prefill_flops(shape, prompt) + chains * chain_flops(shape, prompt, generated)
 
 
+def read_out_flops(shape: Sizes, length: int) -> int:
+    """FLOPs of the heads at each of `length` positions after every loop but the last, whose are in those of the
+    pass."""
+    return (shape.loops - 1) * forward_flops(shape, 0, 0, length)
+
+
 def training_flops(shape: Sizes, length: int, rows: int, *, extra_forwards: int = 0) -> int:
-    """FLOPs of training on `rows` sheets of `length` positions: forward, and backward at twice its price.
+    """FLOPs of training on `rows` sheets of `length` positions: forward, and backward at twice its price. Where each
+    loop is read out, three times `read_out_flops` a sheet come to it.
 
     extra_forwards: further passes per sheet without a gradient, where an objective makes its own samples. A network in
     blocks is trained on pairs of copies, and makes its further passes over one.

@@ -269,6 +269,13 @@ class Transformer(nn.Module):
 
         Raises: ValueError for a network without such blocks.
         """
+        return self._say(self._pair_states(noised, clean, features, block)[-1])
+
+    def paired_at_each_loop(self, noised: Tensor, clean: Tensor, features: Tensor, block: int) -> list[Output]:
+        """`paired`, as `at_each_loop` has it."""
+        return [self._say(x) for x in self._pair_states(noised, clean, features, block)]
+
+    def _pair_states(self, noised: Tensor, clean: Tensor, features: Tensor, block: int) -> list[Tensor]:
         if self.shape.block != block:
             raise ValueError(
                 f"blocks of {block} are to be read, and this network has attention={self.shape.attention}, "
@@ -281,8 +288,7 @@ class Transformer(nn.Module):
             None if reach.turn is None else (reach.turn[0].repeat(1, 2, 1, 1, 1), reach.turn[1].repeat(1, 2, 1, 1, 1))
         )
         reach = reach._replace(mask=two_copies(length, block, x.device), turn=turn)
-        x = self._loop(torch.cat(x.chunk(2), 1), reach)[-1]
-        return self._say(x[:, :length])
+        return [x[:, :length] for x in self._loop(torch.cat(x.chunk(2), 1), reach)]
 
     def _say(self, x: Tensor) -> Output:
         hidden = self.norm(x)

@@ -25,6 +25,7 @@ from dlmreason.compute.flops import (
     prefill_flops,
     prompt_exact,
     prompt_flops,
+    read_out_flops,
     training_flops,
 )
 from dlmreason.networks.attention import block_causal, prompt_apart, two_copies
@@ -144,6 +145,15 @@ def test_a_loop_costs_the_layers_once_more(shape: Shape, loops: int, queries: in
     alone = forward_flops(replace(shape, loops=1), queries, 7 * queries, 0)
     once = forward_flops(replace(shape, loops=1), queries, 7 * queries, heads)
     assert forward_flops(replace(shape, loops=loops), queries, 7 * queries, heads) == once + (loops - 1) * alone
+
+
+@settings(max_examples=20, deadline=None)
+@given(shape=shapes("bidirectional"), rows=st.integers(1, 3))
+def test_reading_each_loop_out_is_what_torch_counts(shape: Shape, rows: int) -> None:
+    network, given_ = Transformer(shape), sheet(shape, rows, shape.length)
+    more = counted(network.at_each_loop, *given_) - counted(network, *given_)
+    assert more == rows * read_out_flops(shape, shape.length)
+    assert (more > 0) == (shape.loops > 1)
 
 
 @pytest.mark.parametrize("loops", [1, 3])

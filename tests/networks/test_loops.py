@@ -113,15 +113,17 @@ def test_a_loop_says_what_a_network_with_no_more_says(kind: str) -> None:
 
 
 def test_two_copies_go_through_the_layers_as_often() -> None:
-    """What the pairs say of a block is what a plain pass says when all before it is clean."""
+    """What the pairs say of a block, after any loop, is what a plain pass says when all before it is clean."""
     network, (clean, features) = network_of("blocks"), sheets(3)
     noised = torch.where(torch.rand(3, LENGTH, generator=torch.Generator().manual_seed(3)) < 0.5, MASK, clean)
     with torch.no_grad():
-        pairs = network.paired(noised, clean, features, 5)
+        pairs = network.paired_at_each_loop(noised, clean, features, 5)
+        assert same(pairs[-1], network.paired(noised, clean, features, 5)) and len(pairs) == 3
         for start in range(0, LENGTH, 5):
             end = min(start + 5, LENGTH)
-            plain = network(torch.cat((clean[:, :start], noised[:, start:end]), 1), features[:, :end])
-            assert (plain.logits[:, start:end] - pairs.logits[:, start:end]).abs().max() < 1e-12
+            canvas = torch.cat((clean[:, :start], noised[:, start:end]), 1)
+            for pair, plain in zip(pairs, network.at_each_loop(canvas, features[:, :end]), strict=True):
+                assert (plain.logits[:, start:end] - pair.logits[:, start:end]).abs().max() < 1e-12
 
 
 def test_weights_do_not_grow_and_are_drawn_alike() -> None:
