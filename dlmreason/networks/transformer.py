@@ -251,7 +251,8 @@ class Transformer(nn.Module):
 
     def _loop(self, entered: Tensor, reach: _Reach, cache: Cache | None = None) -> list[Tensor]:
         """The stream [B, L, width] after each loop through the layers, of what enters it."""
-        x, after = entered, list[Tensor]()
+        x = entered
+        after: list[Tensor] = []
         for loop in range(self.shape.loops):
             if loop:
                 x = _again(entered, x)
