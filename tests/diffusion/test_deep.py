@@ -27,7 +27,7 @@ from dlmreason.networks.shape import Shape
 from dlmreason.networks.transformer import Output, Transformer
 from tests.diffusion.fakes import Said, batch, generator, uniform
 
-DIGITS, LENGTH, ROWS, LOOPS = 4, 6, 8, 3
+DIGITS, LENGTH, ROWS, LOOPS = 4, 6, 32, 3
 SIZES: dict[str, Any] = {"vocabulary_size": DIGITS + 1, "length": LENGTH, "num_layers": 1, "width": 16, "num_heads": 2}
 GOLD = torch.randint(0, DIGITS, (ROWS, LENGTH), generator=generator(1))
 DATA = batch(GOLD, DIGITS, (torch.arange(LENGTH) >= 2).expand(ROWS, LENGTH))
@@ -46,7 +46,7 @@ INNER: dict[str, tuple[Any, dict[str, Any]]] = {
 EACH = pytest.mark.parametrize(("inner", "changes"), INNER.values(), ids=INNER.keys())
 
 
-def network_of(loops: int = LOOPS, scale: float = 6.0, **changes: Any) -> Transformer:
+def network_of(loops: int = LOOPS, scale: float = 12.0, **changes: Any) -> Transformer:
     torch.manual_seed(0)
     network = Transformer(Shape(**SIZES, quality=True, loops=loops, **changes))
     with torch.no_grad():
