@@ -14,8 +14,9 @@ from typing import Any
 import torch
 
 from dlmreason import launch, own_tasks
-from dlmreason.compute.flops import training_flops
+from dlmreason.compute.flops import read_out_flops, training_flops
 from dlmreason.compute.matching import Training, match_training
+from dlmreason.diffusion.deep import read_outs
 from dlmreason.diffusion.objectives import Objective, Staged, Taught, taught_by
 from dlmreason.evaluation.attempt import prompt_positions
 from dlmreason.networks.checkpoint import WEIGHTS, load
@@ -206,7 +207,8 @@ def _model(
     left_out = ("updates", "match", "match_by", "flops", "task", *(() if cached else ("prompt_cache",)))
     plain = {key: value for key, value in given.items() if key not in left_out}
     trained = {key: value for key, value in settings["trainer"].items() if key not in _INDIFFERENT}
-    key = digest(plain, settings["network"], trained, updates, settings["seed"], settings["threads"], data_of(task))
+    network = {key: value for key, value in settings["network"].items() if (key, value) != ("loops", 1)}
+    key = digest(plain, network, trained, updates, settings["seed"], settings["threads"], data_of(task))
     return Model(name, kind, thought, shape, objective, updates, length, trainer, key, own)
 
 
@@ -221,7 +223,8 @@ def _training_flops(shape: Shape, objective: Objective | Staged, length: int, tr
     """FLOPs of `updates` updates; a staged objective's stages keep their shares."""
     staged = objective if isinstance(objective, Staged) else Staged([(1.0, objective)])
     forward = training_flops(shape, length, trainer.batch_size) / 3
-    return staged.forwards(updates).charged * forward
+    read_out = 3 * trainer.batch_size * read_out_flops(shape, length)
+    return staged.forwards(updates).charged * forward + read_outs(staged, updates) * read_out
 
 
 @dataclass(frozen=True)

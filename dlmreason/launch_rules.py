@@ -247,6 +247,7 @@ RULES: dict[str, Rule] = {
     "models.*.match_by": Choice("flops", "examples", "updates"),
     "model.match_by": Choice("flops", "examples", "updates"),
     "*network.num_layers": COUNT,
+    "*network.loops": COUNT,
     "*network.width": COUNT,
     "*network.num_heads": COUNT,
     "*network.positions": Choice("learned", "rotary"),

@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from dlmreason import assembly, assembly_arms, launch, tuning
-from dlmreason.compute.flops import pair_flops, pass_flops
+from dlmreason.compute.flops import pair_flops, pass_flops, read_out_flops
 from dlmreason.compute.matching import MATCHED_BY, mismatch
 from dlmreason.diffusion.carried import SelfConditioned
+from dlmreason.diffusion.deep import DeeplySupervised
 from dlmreason.diffusion.few_passes import FewPasses
 from dlmreason.diffusion.fixed_point import FixedPoint
 from dlmreason.diffusion.quality import Judging
@@ -397,6 +398,39 @@ def test_few_passes_come_after_masked_keep_its_head_and_are_charged_the_teacher(
     assert isinstance(judging, Judging) and isinstance(judging.inner, FewPasses) and judging.inner.passes == 8
     forwards = 42 * 3 + 28 * (3 * 2 + 1) + 30 * (3 * 2 + 7 + 1)
     assert model.flops() == forwards * model.trainer.batch_size * pass_flops(model.shape, model.length)
+
+
+def test_loops_are_of_both_arms_and_a_network_without_keeps_its_key() -> None:
+    settings = composed("experiment=demo", *SMALL)
+    sizes = {name: size for name, size in settings["network"].items() if name != "loops"}
+    before, after, looped = (
+        build_models(settings | {"network": network}) for network in (sizes, sizes | {"loops": 1}, sizes | {"loops": 3})
+    )
+    assert settings["network"] == sizes | {"loops": 1}
+    assert [each.key for each in before.values()] == [each.key for each in after.values()]
+    assert all(each.shape.loops == 3 and each.key != before[name].key for name, each in looped.items())
+    assert 2 < looped["diffusion"].flops() / before["diffusion"].flops() < 3, "heads are paid for once"
+    with pytest.raises(launch.BadInput, match=r"network\.loops=0"):
+        composed("experiment=demo", "network.loops=0", *SMALL)
+
+
+def test_loops_that_are_read_out_are_charged_and_either_arm_may_be() -> None:
+    """Each loop's heads in every trained pass; with one loop there is nothing more, whatever the objective."""
+    place = "models.diffusion.objective"
+    deep = (f"objective@{place}=deeply_supervised", "models.diffusion.updates=100")
+    for loops in (1, 3):
+        settings = composed("experiment=demo", *deep, f"network.loops={loops}", *SMALL)
+        model = build_models(settings)["diffusion"]
+        trained, untrained = 60 * 1 + 40 * 2, 40 * 1
+        forwards = (3 * trained + untrained) * pass_flops(model.shape, model.length)
+        read = 3 * trained * read_out_flops(model.shape, model.length)
+        assert model.flops() == (forwards + read) * model.trainer.batch_size
+        assert model.taught.quality and model.taught.masks and (read > 0) == (loops > 1)
+    own = "objective@models.answer.objective=deeply_supervised"
+    answer = build_models(
+        composed("experiment=demo", own, "objective@models.answer.objective.inner=next_token", *SMALL)
+    )
+    assert isinstance(answer["answer"].objective.at(0, 10), DeeplySupervised)  # type: ignore[union-attr]
 
 
 def test_an_older_checkpoint_was_taught_no_carry() -> None:

@@ -24,6 +24,8 @@ class Sizes(Protocol):
     @property
     def carry(self) -> bool: ...
     @property
+    def loops(self) -> int: ...
+    @property
     def attention(self) -> str: ...
     @property
     def block(self) -> int: ...
@@ -57,13 +59,13 @@ def forward_flops(shape: Sizes, queries: int, attended: int, outputs: int) -> in
     """FLOPs of reading `queries` tokens that attend to `attended` keys in all, with heads at `outputs` positions.
 
     The quality head, where there is one, is applied wherever the output layer is: 2 * width a position. A carry is
-    projected in for each token, also one of zeros.
+    projected in for each token, also one of zeros. All layers are paid for in each loop, heads and carry once.
     """
     width = shape.width
     block = queries * (8 * width * width + 4 * width * shape.feedforward) + 4 * attended * width
     heads = 2 * width * (shape.outputs + (1 if shape.quality else 0))
     entry = 2 * queries * width * width if shape.carry else 0
-    return entry + shape.num_layers * block + outputs * heads
+    return entry + shape.loops * shape.num_layers * block + outputs * heads
 
 
 def pass_flops(shape: Sizes, length: int) -> int:
@@ -100,7 +102,7 @@ def block_call_flops(shape: Sizes, length: int) -> int:
 
     Rows of a call may be in any of their blocks, so that each multiplies all places of its cache, hidden ones included,
     as torch counts it: a row's price is that of its calls, wherever it is. The part of this that masks hide, which
-    `block_flops` leaves out, is at most 4 * num_layers * width * block * length.
+    `block_flops` leaves out, is at most 4 * loops * num_layers * width * block * length.
     """
     queries = min(shape.block, length)
     return forward_flops(shape, queries, causal_dense(queries, length), queries)
@@ -140,8 +142,15 @@ def generation_flops(shape: Sizes, prompt: int, generated: int, chains: int) -> 
     return prefill_flops(shape, prompt) + chains * chain_flops(shape, prompt, generated)
 
 
+def read_out_flops(shape: Sizes, length: int) -> int:
+    """FLOPs of the heads at each of `length` positions after every loop but the last, whose are in those of the
+    pass."""
+    return (shape.loops - 1) * forward_flops(shape, 0, 0, length)
+
+
 def training_flops(shape: Sizes, length: int, rows: int, *, extra_forwards: int = 0) -> int:
-    """FLOPs of training on `rows` sheets of `length` positions: forward, and backward at twice its price.
+    """FLOPs of training on `rows` sheets of `length` positions: forward, and backward at twice its price. Where each
+    loop is read out, three times `read_out_flops` a sheet come to it.
 
     extra_forwards: further passes per sheet without a gradient, where an objective makes its own samples. A network in
     blocks is trained on pairs of copies, and makes its further passes over one.

@@ -287,12 +287,16 @@ class Staged:
 
     def forwards(self, updates: int) -> Forwards:
         """The passes over a batch that the whole training takes."""
-        trained = untrained = start = 0.0
-        for end, (_, objective) in zip(self._ends(updates), self.stages, strict=True):
-            trained += (end - start) * objective.forwards.trained
-            untrained += (end - start) * objective.forwards.untrained
-            start = end
-        return Forwards(trained, untrained)
+        spans = [(count, objective.forwards) for count, objective in self.spans(updates)]
+        trained = sum((count * each.trained for count, each in spans), 0.0)
+        return Forwards(trained, sum((count * each.untrained for count, each in spans), 0.0))
+
+    def spans(self, updates: int) -> list[tuple[int, Objective]]:
+        """How many of `updates` each stage makes."""
+        ends = self._ends(updates)
+        starts = [0, *ends[:-1]]
+        stages = zip(starts, ends, self.stages, strict=True)
+        return [(end - start, objective) for start, end, (_, objective) in stages]
 
     def _ends(self, updates: int) -> list[int]:
         reached, ends = 0.0, []

@@ -17,7 +17,7 @@ from dlmreason.networks.shape import Shape
 
 
 class Layer(NamedTuple):
-    """What one layer keeps. Keys and values lie apart, so that each is one batch of matrices."""
+    """What one layer keeps, of one loop. Keys and values lie apart, so that each is one batch of matrices."""
 
     keys: Tensor  # [B, H, S, D]
     values: Tensor  # [B, H, S, D]
@@ -29,7 +29,7 @@ class Cache(NamedTuple):
     Rows come first, so `take`, `put` and `choose` of `canvas` work on it. Forward writes into it.
     """
 
-    layers: tuple[Layer, ...]
+    layers: tuple[Layer, ...]  # of the first loop, then of the next
 
     @classmethod
     def empty(cls, shape: Shape, rows: int, dtype: torch.dtype, device: torch.device, length: int = 0) -> "Cache":
@@ -37,7 +37,8 @@ class Cache(NamedTuple):
         prompt apart is the prompt."""
         size = (rows, shape.num_heads, length or shape.prompt or shape.length, shape.head_dim)
         keys, values = (
-            [torch.zeros(size, dtype=dtype, device=device) for _ in range(shape.num_layers)] for _ in Layer._fields
+            [torch.zeros(size, dtype=dtype, device=device) for _ in range(shape.loops * shape.num_layers)]
+            for _ in Layer._fields
         )
         return cls(tuple(map(Layer, keys, values)))
 

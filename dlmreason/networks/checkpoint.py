@@ -42,9 +42,11 @@ def save(
     Raises: ValueError for values that JSON cannot hold, before anything is written.
     """
     folder = Path(folder)
+    # Without loops, a network's description is to the byte what it was before there were any.
+    shape = {name: value for name, value in asdict(network.shape).items() if (name, value) != ("loops", 1)}
     description = {
         "format": FORMAT,
-        "shape": asdict(network.shape),
+        "shape": shape,
         "vocabulary": dict(vocabulary),
         "task": dict(task),
         "extra": dict(extra),

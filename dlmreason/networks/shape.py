@@ -27,6 +27,7 @@ class Shape:
     positions: str = "learned"
     quality: bool = False  # a head that judges the token at each position
     carry: bool = False  # it reads what it said of each position in the pass before
+    loops: int = 1  # times that a pass goes through the layers, each time with what entered the first time added
 
     def __post_init__(self) -> None:
         fix = object.__setattr__
@@ -54,6 +55,7 @@ def _faults(shape: Shape) -> list[str]:
             ("width", 1),
             ("num_heads", 1),
             ("feedforward", 1),
+            ("loops", 1),
         )
         if not isinstance(value := getattr(shape, name), int) or isinstance(value, bool) or value < least
     ]

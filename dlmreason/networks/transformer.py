@@ -1,8 +1,9 @@
 """One pre-norm transformer for both arms: the same blocks, causal, bidirectional, block-causal or with a prompt apart.
 
-This file decides how tokens and position features become logits and a quality; what a network need not read again, and
-in which parts, is `networks.cache`'s. It knows no task, loss, policy or sampler. Shape letters: B rows, L positions, S
-positions of a cache, H heads, D numbers per head, F feature columns.
+This file decides how tokens and position features become logits and a quality, and how a pass goes through its layers
+more than once; what a network need not read again, and in which parts, is `networks.cache`'s. It knows no task, loss,
+policy or sampler. Shape letters: B rows, L positions, S positions of a cache, H heads, D numbers per head, F feature
+columns.
 """
 
 import math
@@ -136,6 +137,13 @@ class Transformer(nn.Module):
 
     With a carry it is the same network, of the same first weights, that adds to each token what it had in mind there
     in the pass before: the hidden state, normed and projected, so that zeros are no carry.
+
+    With loops it is the same network, of the same weights, that goes through its layers several times in a pass: the
+    stream that enters, a carry included, is added again each time to what the time before left of it, see `_again`
+    [looped transformer with input injection, arXiv:2311.12424]. Each loop has keys and values of its own, so that a
+    cache holds loops * num_layers of them; whatever attention allows in one loop, it allows in all.
+
+    Deviation: the source adds the two as they are, and its state grows from loop to loop.
     """
 
     positions: Tensor
@@ -176,6 +184,10 @@ class Transformer(nn.Module):
         return self.shape.carry
 
     @property
+    def loops(self) -> int:
+        return self.shape.loops
+
+    @property
     def num_parameters(self) -> int:
         return sum(weight.numel() for weight in self.parameters())
 
@@ -209,17 +221,45 @@ class Transformer(nn.Module):
 
         Raises: ValueError for other parts, see `cache.check_part`.
         """
+        x = self._states(tokens, features, carry, cache, at)[-1]
+        if read is not None:
+            x = x.gather(1, read[:, :, None].expand(-1, -1, x.shape[-1]))
+        return self._say(x)
+
+    def at_each_loop(self, tokens: Tensor, features: Tensor, *, carry: Tensor | None = None) -> list[Output]:
+        """What one pass over a whole sheet would say after each of its loops; the last is what it says.
+
+        Arguments as for `forward`. The heads are paid for after each.
+        """
+        return [self._say(x) for x in self._states(tokens, features, carry)]
+
+    def _states(
+        self,
+        tokens: Tensor,
+        features: Tensor,
+        carry: Tensor | None,
+        cache: Cache | None = None,
+        at: Tensor | int | None = None,
+    ) -> list[Tensor]:
         self._check(tokens, features, cache, at)
         if carry is not None and not self.carries:
             raise ValueError("a carry for a network that takes none: leave it out, or give it the shape carry=true")
         x, reach = self._enter(tokens, features, cache, at)
         if self.recall is not None:
             x = self.recall(x, torch.zeros_like(x) if carry is None else carry)
-        for number, block in enumerate(self.blocks):
-            x = block(x, reach, None if cache is None else cache.layers[number])
-        if read is not None:
-            x = x.gather(1, read[:, :, None].expand(-1, -1, x.shape[-1]))
-        return self._say(x)
+        return self._loop(x, reach, cache)
+
+    def _loop(self, entered: Tensor, reach: _Reach, cache: Cache | None = None) -> list[Tensor]:
+        """The stream [B, L, width] after each loop through the layers, of what enters it."""
+        x = entered
+        after: list[Tensor] = []
+        for loop in range(self.shape.loops):
+            if loop:
+                x = _again(entered, x)
+            for number, block in enumerate(self.blocks, loop * len(self.blocks)):
+                x = block(x, reach, None if cache is None else cache.layers[number])
+            after.append(x)
+        return after
 
     def paired(self, noised: Tensor, clean: Tensor, features: Tensor, block: int) -> Output:
         """What each block's noised copy says, given the clean copies of the blocks before it: one pass over both.
@@ -230,6 +270,13 @@ class Transformer(nn.Module):
 
         Raises: ValueError for a network without such blocks.
         """
+        return self._say(self._pair_states(noised, clean, features, block)[-1])
+
+    def paired_at_each_loop(self, noised: Tensor, clean: Tensor, features: Tensor, block: int) -> list[Output]:
+        """`paired`, as `at_each_loop` has it."""
+        return [self._say(x) for x in self._pair_states(noised, clean, features, block)]
+
+    def _pair_states(self, noised: Tensor, clean: Tensor, features: Tensor, block: int) -> list[Tensor]:
         if self.shape.block != block:
             raise ValueError(
                 f"blocks of {block} are to be read, and this network has attention={self.shape.attention}, "
@@ -242,10 +289,7 @@ class Transformer(nn.Module):
             None if reach.turn is None else (reach.turn[0].repeat(1, 2, 1, 1, 1), reach.turn[1].repeat(1, 2, 1, 1, 1))
         )
         reach = reach._replace(mask=two_copies(length, block, x.device), turn=turn)
-        x = torch.cat(x.chunk(2), 1)
-        for layer in self.blocks:
-            x = layer(x, reach, None)
-        return self._say(x[:, :length])
+        return [x[:, :length] for x in self._loop(torch.cat(x.chunk(2), 1), reach)]
 
     def _say(self, x: Tensor) -> Output:
         hidden = self.norm(x)
@@ -304,6 +348,17 @@ class Transformer(nn.Module):
             return x + here, _Reach(causal, mask, slots, single, None)
         cos, sin = here.view(-1, length, 2, 3, 1, shape.head_dim).unbind(2)
         return x, _Reach(causal, mask, slots, single, (cos, sin))
+
+
+def _again(entered: Tensor, left: Tensor) -> Tensor:
+    """What enters a further loop: the stream that entered the first, and beside it what the last one left [B, L, width]
+    brought to the same root mean square at each position.
+
+    So neither drowns the other, whatever the number of loops; and the layers find a stream of the size for which their
+    weights were drawn. Normed to 1, what was left would be some thirty times the embeddings of a new network.
+    """
+    wanted, found = (x.square().mean(-1, keepdim=True) + NORM_EPS for x in (entered, left))
+    return entered + left * (wanted / found).sqrt()
 
 
 def _angles(shape: Shape) -> Tensor:

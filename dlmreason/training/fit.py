@@ -273,13 +273,14 @@ def _identity(
 ) -> dict[str, str]:
     """What must be the same for a training to be the same, in words."""
     shapes = {name: tuple(weight.shape) for name, weight in network.named_parameters()}
+    loops = getattr(network, "loops", 1)  # which no weight shows
     plain = {name: str(value) for name, value in asdict(settings).items() if name not in CHANGEABLE}
     return plain | {
         "updates": str(updates),
         "seed": str(seed),
         "examples": sheets.digest(),
         "objective": re.sub(r" at 0x[0-9a-f]+", "", repr(objective)),
-        "network": str(shapes),
+        "network": f"{loops} loops of {shapes}" if loops > 1 else str(shapes),
     }
 
 

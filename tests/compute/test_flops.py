@@ -1,6 +1,7 @@
 """The analytic FLOPs are those that torch counts, and the closed forms are sums of single tokens."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -24,6 +25,7 @@ from dlmreason.compute.flops import (
     prefill_flops,
     prompt_exact,
     prompt_flops,
+    read_out_flops,
     training_flops,
 )
 from dlmreason.networks.attention import block_causal, prompt_apart, two_copies
@@ -51,6 +53,7 @@ def shapes(draw: st.DrawFn, attention: str) -> Shape:
         positions=draw(st.sampled_from(["learned", "rotary"])),
         quality=draw(st.booleans()),
         carry=attention == "bidirectional" and draw(st.booleans()),
+        loops=draw(st.integers(1, 2)),
     )
 
 
@@ -135,10 +138,30 @@ def test_training_is_three_forwards_and_what_the_objective_adds() -> None:
     assert training_flops(causal, 10, 1) == 3 * forward_flops(causal, 10, 55, 10)
 
 
+@settings(max_examples=50, deadline=None)
+@given(shape=shapes("causal"), loops=st.integers(1, 9), queries=st.integers(0, 40), heads=st.integers(0, 40))
+def test_a_loop_costs_the_layers_once_more(shape: Shape, loops: int, queries: int, heads: int) -> None:
+    """And no more: heads and what enters are paid for once, whoever reads, a pass or a token of a chain."""
+    alone = forward_flops(replace(shape, loops=1), queries, 7 * queries, 0)
+    once = forward_flops(replace(shape, loops=1), queries, 7 * queries, heads)
+    assert forward_flops(replace(shape, loops=loops), queries, 7 * queries, heads) == once + (loops - 1) * alone
+
+
+@settings(max_examples=20, deadline=None)
+@given(shape=shapes("bidirectional"), rows=st.integers(1, 3))
+def test_reading_each_loop_out_is_what_torch_counts(shape: Shape, rows: int) -> None:
+    network, given_ = Transformer(shape), sheet(shape, rows, shape.length)
+    more = counted(network.at_each_loop, *given_) - counted(network, *given_)
+    assert more == rows * read_out_flops(shape, shape.length)
+    assert (more > 0) == (shape.loops > 1)
+
+
+@pytest.mark.parametrize("loops", [1, 3])
 @pytest.mark.parametrize("carry", [False, True])
-def test_training_counts_what_torch_counts(carry: bool) -> None:
+def test_training_counts_what_torch_counts(carry: bool, loops: int) -> None:
     """A backward costs two forwards: each product of a layer has two gradients, those of the first inputs included."""
-    shape = Shape(vocabulary_size=7, length=10, num_layers=2, width=16, num_heads=2, quality=True, carry=carry)
+    sizes: dict[str, Any] = {"vocabulary_size": 7, "length": 10, "num_layers": 2, "width": 16, "num_heads": 2}
+    shape = Shape(**sizes, quality=True, carry=carry, loops=loops)
     network = Transformer(shape)
     with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         output = network(*sheet(shape, 3, 10), carry=torch.ones(3, 10, 16) if carry else None)

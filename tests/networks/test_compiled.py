@@ -29,6 +29,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "carrying": PLAIN | {"carry": True},
     "prompt": PLAIN | {"attention": "prompt", "prompt": 4},
     "blocks": PLAIN | {"attention": "block_causal", "block": 4},
+    "looping": PLAIN | {"carry": True, "loops": 3},
     "smaller": {"width": 16, "num_heads": 2, "num_layers": 1},
 }
 

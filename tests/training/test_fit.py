@@ -28,6 +28,7 @@ from dlmreason.diffusion.quality import (
     quality_later,
 )
 from dlmreason.diffusion.targets import Corrupted, Filled, OwnErrors
+from dlmreason.networks.transformer import Transformer
 from dlmreason.training.durable import Checkpoints
 from dlmreason.training.fit import Entry, Fitted, fit, weights_from
 from dlmreason.training.interrupts import Interrupted
@@ -214,6 +215,9 @@ def test_other_data_or_another_objective_is_refused(undisturbed: tuple[Path, Fit
         fit(network(), MaskedDiffusion(), sheets(), settings(), updates=UPDATES, seed=3, folder=folder)
     with pytest.raises(ValueError, match=f"with updates={UPDATES}"):
         fit(network(), objective(), sheets(), settings(), updates=UPDATES + 1, seed=3, folder=folder)
+    looped = Transformer(replace(network().shape, loops=2))
+    with pytest.raises(ValueError, match=r"with network=\{.*and this one has network=2 loops of \{"):
+        fit(looped, objective(), sheets(), settings(), updates=UPDATES, seed=3, folder=folder)
 
 
 class Diverging:
