@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dlmreason import disk, launch
+from dlmreason.analysis.state_auc import ENOUGH, LONG
 from dlmreason.evaluate import answered, examples_of, timed
-from dlmreason.folder import describe, keep_traces, metrics_log
+from dlmreason.folder import describe, keep_traces, measured, metrics_log
 from dlmreason.own_tasks import items_of
 from dlmreason.report import report
 from dlmreason.train import refuse_another, trained, trained_before
@@ -70,6 +71,7 @@ def main(settings: launch.Settings) -> int:
             log = metrics_log(folder, mirror)
             ready = {name: trained(model, task, settings, folder, log) for name, model in models.items()}
             asked = _asked(settings, task, ready, items)
+            _tell_of_judges(settings, asked, folder)
             with sharding.at_work(shards, asked, settings, asked_of) as others:
                 for each in asked:
                     answered(each, settings, folder, others)
@@ -111,6 +113,26 @@ def _asked(
         parts = run_parts(name, settings, task, ready, device)
         asked.append(Asked(name, arm, task, run_key(parts), items[name], run_facts(parts, settings["seed"])))
     return asked
+
+
+def _tell_of_judges(settings: launch.Settings, asked: Sequence["Asked"], folder: Path) -> None:
+    """Says, before a large budget is spent on what a learned judge believes, how well that judge tells right from
+    wrong."""
+    from dlmreason.assembly_arms import ladder_of
+    from dlmreason.evaluation.diffusion import DiffusionArm
+    from dlmreason.policies.facts import facts_of
+
+    for name, arm, *_ in asked:
+        passes = ladder_of(settings, name)[-1]
+        if passes <= LONG or not isinstance(arm, DiffusionArm) or "quality" not in facts_of(arm.policy).needs:
+            continue
+        area = measured(folder, settings["arms"][name]["model"], "held_out_state_auroc")
+        if area is None:
+            continue
+        told = (
+            f"{name}: {passes:,} passes, chosen by a judge of held-out area {area:.3f} between right and wrong canvases"
+        )
+        launch.say(told if area >= ENOUGH else f"{told}, and a long search finds what fools one below {ENOUGH}")
 
 
 def _one_policy(settings: launch.Settings) -> launch.Settings:

@@ -103,6 +103,13 @@ def metrics_log(folder: Path, mirror: Any = None) -> Callable[[str, dict[str, fl
     return log
 
 
+def measured(folder: Path, model: str, name: str) -> float | None:
+    """The last value of a measure in metrics/<model>.jsonl; None where none was taken."""
+    path = folder / "metrics" / f"{model}.jsonl"
+    entries = map(json.loads, path.read_text(encoding="utf-8").splitlines()) if path.exists() else ()
+    return next((entry[name] for entry in reversed(list(entries)) if name in entry), None)
+
+
 def _stays(old: Mapping[str, float], entry: Mapping[str, float]) -> bool:
     """Whether an entry is of an earlier update, or tells of something else, as validation does beside the losses."""
     if old["update"] == entry["update"]:
