@@ -129,7 +129,7 @@ def _tell_of_judges(settings: launch.Settings, asked: Sequence["Asked"], folder:
         area = measured(folder, settings["arms"][name]["model"], "held_out_state_auroc")
         if area is None:
             continue
-        told = f"{name}: {passes:,} passes; its judge tells right from wrong held-out canvases with an area of {area:.3f}"
+        told = f"{name}: {passes:,} passes; its judge tells right held-out canvases from wrong with an area {area:.3f}"
         launch.say(told if area >= ENOUGH else f"{told}, and a long search finds what fools one below {ENOUGH}")
 
 
