@@ -113,7 +113,8 @@ class _Recalling:
             for _ in range(self.depth):
                 carry = self.network(tokens, features, carry=carry).hidden
         assert carry is not None, "depth is 1 or more"
-        return self.network(tokens, features, carry=torch.where(self.remembers, carry, 0.0))
+        times = len(tokens) // len(self.remembers)  # a target may show each row several times, the whole batch after it
+        return self.network(tokens, features, carry=torch.where(self.remembers.repeat(times, 1, 1), carry, 0.0))
 
 
 def self_conditioned(inner: Objective | Staged, chance: float = 0.5, depth: int = 1) -> Objective | Staged:
