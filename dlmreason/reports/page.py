@@ -26,7 +26,7 @@ from dlmreason.reports import sections
 from dlmreason.reports.figure import places, shown
 from dlmreason.reports.redaction import redact, redact_text
 
-SCRIPTS = ("chart.js", "player.js", "page.js")
+SCRIPTS = ("chart.js", "replay.js", "player.js", "page.js")
 MOST_POINTS = 300
 """Points of a training curve: more cannot be seen."""
 
@@ -57,7 +57,7 @@ def write(folder: Path | str, to: Path | str | None = None, summary: dict[str, A
     if summary is not None:
         found.summary = summary
     text = render(found, title=folder.resolve().name)
-    disk.write(target, text)
+    disk.write(target, text.encode("utf-8", "replace"))  # half a character, as a model may write one, is shown as "?"
     return target
 
 

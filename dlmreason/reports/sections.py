@@ -75,7 +75,7 @@ def _section(name: str, title: str, note: str, body: str, fill: str = "") -> str
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]], label: str, left: Sequence[int] = ()) -> str:
-    """A table of cells that are HTML already; a cell that starts with `<td` stands for itself."""
+    """A table of cells that are HTML already; a cell that starts with `<td` stands for itself. label: no heading's."""
     head = "".join(f'<th scope="col"{_left(i, left)}>{escape(each)}</th>' for i, each in enumerate(header))
     body = "".join(
         f'<tr><th scope="row">{row[0]}</th>'
@@ -142,7 +142,10 @@ def winners(summary: Summary) -> str:
         for each in summary["winners"]
     ]
     table = _table(
-        ["budget", "winner", "right", "spent", "not to be told from"], rows, "Winner at each budget", left=(1, 4)
+        ["budget", "winner", "right", "spent", "not to be told from"],
+        rows,
+        "Winners and who ties with them",
+        left=(1, 4),
     )
     body = table if rows else "<p>No winner: that takes two arms with one budget in common, and a right answer.</p>"
     family = summary.get("family") or []

@@ -2,7 +2,7 @@
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import pytest
 from dlmreason.analysis.records import Record, Timing, Trace, Writer
 from dlmreason.analysis.revisions import choose
 from dlmreason.analysis.summary import summary
+from tests.reports.browser import Visitor, executable, visitor
 
 N, MASK, PASS_FLOPS = 6, 9, 16_500_000
 SYMBOLS = [*"123456", "0", "####", "·", "?"]
@@ -75,7 +76,9 @@ def deliberate(arm: str, example: int) -> tuple[list[Record], Trace]:
                 score = -0.04 * wrong + dice.gauss(0, 0.03)
                 if score > best_score:
                     best_score = score
-                    answers.append({"pass": index, "changes": [[i, t] for i, t in enumerate(canvas) if answer[i] != t]})
+                    answers.append(
+                        {"pass": index + 1, "changes": [[i, t] for i, t in enumerate(canvas) if answer[i] != t]}
+                    )
                     answer = list(canvas)
                 if wrong == 0 and arm == "change_of_mind" and dice.random() < 0.3:
                     settled = True
@@ -89,7 +92,8 @@ def deliberate(arm: str, example: int) -> tuple[list[Record], Trace]:
                 canvas[cell] = token
             if changes or quality:
                 masked = sum(token == MASK for token in canvas)
-                frames.append({"pass": index, "changes": changes, "quality": quality, "score": score, "masked": masked})
+                told = {"quality": quality, "score": score, "masked": masked}
+                frames.append({"pass": index + 1, "changes": changes} | told)
         if index + 1 in RUNGS:
             for name, tokens in ((arm, answer if best_score > float("-inf") else canvas), (arm + ".last", canvas)):
                 right = tokens == gold
@@ -164,3 +168,22 @@ def build_run() -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_run(tmp_path_factory.mktemp("run"), puzzles=60)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """The system's Chromium, without a window; where there is none, or nothing to drive it with, the test is skipped
+    and says what to install."""
+    driver = pytest.importorskip("playwright.sync_api", reason="no playwright here: `make setup` installs it")
+    path = executable()
+    if path is None:
+        pytest.skip("no chromium here: `apt-get install chromium` to test the page in a browser")
+    with driver.sync_playwright() as running:
+        found = running.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="session")
+def visit(chromium: Any) -> Visitor:
+    return visitor(chromium)

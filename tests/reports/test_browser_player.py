@@ -1,0 +1,124 @@
+"""The trace player in a real browser: every pass is what the trace says, however one came there."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dlmreason.analysis.records import Trace, Writer, read
+from dlmreason.reports import page
+from tests.reports.browser import Visit, Visitor
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+
+KINDS = ("written", "doubted", "restored", "set-right", "set-wrong", "changed")
+MOST_SECONDS, MOST_BYTES, GUARD = 3.0, 5_000_000, 10
+"""A trace of 100,000 passes opens within so many seconds and bytes; seconds on a machine that does other work too are
+held to ten times as many."""
+
+
+def traces(folder: Path) -> list[Trace]:
+    return read(folder / "traces.jsonl", Trace).items
+
+
+def with_other(trace: Trace, **other: Any) -> Trace:
+    return Trace(**{each.name: getattr(trace, each.name) for each in fields(Trace)} | other)
+
+
+def write_traces(folder: Path, *found: Trace) -> None:
+    (folder / "traces.jsonl").unlink(missing_ok=True)
+    with Writer(folder / "traces.jsonl") as out:
+        out.append_many(found)
+
+
+def at(visit: Visit) -> int:
+    return int(visit.page.locator("[data-fill=player] input[type=range]").input_value())
+
+
+def expected(trace: dict[str, Any]) -> list[tuple[str, list[str]]]:
+    """Of each frame, the first before any pass: the canvas as text and what happened, replayed apart from the page."""
+    canvas, mask = list(trace["start"]), trace["mask_id"]
+    committed = [None if token == mask else token for token in canvas]
+    found = [("".join("·" if token == mask else trace["symbols"][token] for token in canvas), [])]
+    for frame in trace["frames"]:
+        kinds = []
+        for position, token in frame["changes"]:
+            was, gold = committed[position], trace["gold"][position]
+            if token == mask:
+                kinds.append("doubted")
+            else:
+                turned = "set-right" if token == gold else "set-wrong" if was == gold else "changed"
+                kinds.append("written" if was is None else "restored" if was == token else turned)
+                committed[position] = token
+            canvas[position] = token
+        found.append(("".join("·" if token == mask else trace["symbols"][token] for token in canvas), sorted(kinds)))
+    return found
+
+
+def test_every_pass_is_what_the_trace_says_forwards_backwards_and_by_jumps(visit: Visitor, run_folder: Path) -> None:
+    with visit(page.write(run_folder)) as it:
+        about = it.page.locator("[data-fill=player] .note").first.inner_text()
+        trace = next(asdict(each) for each in traces(run_folder) if f"puzzle {each.example}," in about)
+        walked = it.probe("walk", KINDS)
+        assert all(len(each) == 1 for each in walked), "a frame looks the same however one came there"
+        assert [(text, kinds) for ((text, kinds),) in walked] == expected(trace)
+        assert {"doubted", "set-right"} <= {kind for ((_, kinds),) in walked for kind in kinds}
+        assert f"Pass {trace['frames'][2]['pass']:,}" in it.page.locator(".status").inner_text(), "it stands at frame 3"
+
+
+def test_keys_and_buttons_walk_and_jump_to_changes_of_mind(visit: Visitor, run_folder: Path) -> None:
+    with visit(page.write(run_folder)) as it:
+        board = it.page.locator(".board")
+        for key, place in (("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1), ("Home", 0)):
+            board.press(key)
+            assert at(it) == place
+        board.press("n")
+        first = at(it)
+        assert first > 0 and it.page.locator(".now.set-right, .now.set-wrong, .now.changed").count()
+        board.press("n")
+        second = at(it)
+        board.press("p")
+        assert at(it) == first < second
+        it.page.get_by_text("Next change of mind").click()
+        assert at(it) == second
+        board.press("End")
+        assert at(it) == int(it.page.locator("[data-fill=player] input[type=range]").get_attribute("max"))
+        it.page.locator("input[name=trace] + span").nth(1).click()
+        assert at(it) == 0
+
+
+def test_it_plays_at_the_speed_that_was_chosen_and_stops(visit: Visitor, run_folder: Path) -> None:
+    with visit(page.write(run_folder)) as it:
+        it.page.get_by_label("Speed").select_option("16")
+        it.page.locator(".board").press(" ")
+        deadline = time.monotonic() + 60
+        while at(it) <= 3:
+            assert time.monotonic() < deadline, "it does not play"
+            it.page.wait_for_timeout(50)
+        it.page.locator(".board").press(" ")
+        stood = at(it)
+        it.page.wait_for_timeout(300)
+        assert at(it) == stood and it.page.get_by_text("Play", exact=True).is_visible()
+
+
+@pytest.mark.slow
+def test_a_hundred_thousand_passes_open(
+    visit: Visitor, build_run: Callable[..., Path], run_folder: Path, tmp_path: Path
+) -> None:
+    folder = build_run(tmp_path / "run", puzzles=3)
+    frames = [
+        {"pass": i + 1, "changes": [[i % 36, 9 if i % 72 < 36 else i % 6]], "quality": None, "score": None, "masked": 0}
+        for i in range(100_000)
+    ]
+    write_traces(folder, with_other(traces(run_folder)[0], frames=frames, answers=[]))
+    path = page.write(folder)
+    assert path.stat().st_size < MOST_BYTES
+    with visit(path) as it:
+        opened = it.page.evaluate("performance.now()") / 1000
+        it.page.locator(".board").press("End")
+        assert "Pass 100,000 of 100,000" in it.page.locator(".status").inner_text()
+        assert opened < GUARD * MOST_SECONDS
+        print(f"opened in {opened:.2f} s, {path.stat().st_size:,} bytes")
