@@ -119,8 +119,11 @@ def guess(arm: str, example: int) -> list[Record]:
     dice = random.Random(f"{arm}/{example}")
     given = [dice.random() < 0.3 for _ in range(36)]
     ceiling, speed = {"restarts": (0.93, 0.011), "ar_answer": (0.24, 0.5), "ar_thought": (0.62, 0.09)}[arm]
-    luck, pace = dice.random(), dice.expovariate(1)
-    return [record(arm, example, given, r, luck < ceiling and pace < speed * r, r, False, {}) for r in RUNGS]
+    luck, pace, ar = dice.random(), dice.expovariate(1), arm.startswith("ar_")
+    return [
+        record(arm, example, given, r, luck < ceiling and pace < speed * r, r, False, {"chains": r} if ar else {})
+        for r in RUNGS
+    ]
 
 
 def make_run(folder: Path, puzzles: int = 200) -> Path:
