@@ -4,14 +4,15 @@
 function tracePlayer(root) {
   const board = html("div"), context = html("p", { class: "context" }), status = html("p", { class: "status" });
   const events = html("ul", { class: "events", tabindex: "0", "aria-label": "What this pass changed" });
-  const about = html("p", { class: "note" }), time = html("div");
+  const about = html("p", { class: "note" }), gaps = html("p", { class: "note gaps" }), time = html("div"), aside = html("div", { class: "chains" });
+  const chains = chainsBeside(aside);
   const slider = html("input", { type: "range", min: "0", value: "0", "aria-label": "Pass" });
   const button = (text, label, act, main) => {
     const node = html("button", { type: "button", class: main ? "btn main" : "btn", "aria-label": label, title: label }, text);
     node.addEventListener("click", act);
     return node;
   };
-  let replay, state, cells = [], timer = null, view = "canvas", cursor = null, speed = 4;
+  let replay, state, cells = [], shape = null, timer = null, view = "canvas", cursor = null, speed = 4;
 
   function stop() {
     clearInterval(timer);
@@ -50,9 +51,17 @@ function tracePlayer(root) {
     act();
   });
 
+  // The cells that are shown: a board as it lies, or of a text all that is written, whatever the answer is of it.
+  function grid({ layout, given, length }) {
+    const { rows, columns, first } = layout, from = given.indexOf(false);
+    if (rows > 1 || from < 0) return { rows, columns, first, count: Math.min(rows * columns, length - first) };
+    const count = given.lastIndexOf(false) - from + 1;
+    return { rows: 1, columns: count, first: from, count };
+  }
+
   const name = (token) => replay.trace.symbols[token] ?? String(token);
   function where(position) {
-    const { rows, columns, first } = replay.trace.layout, at = position - first;
+    const { rows, columns, first } = shape, at = position - first;
     if (at < 0 || at >= rows * columns) return `position ${position + 1}`;
     return rows > 1 ? `row ${Math.floor(at / columns) + 1}, column ${(at % columns) + 1}` : `place ${at + 1}`;
   }
@@ -61,7 +70,8 @@ function tracePlayer(root) {
     stop();
     replay = new Replay(trace);
     state = undefined;
-    const { rows, columns, box_rows, box_columns, first } = trace.layout;
+    shape = grid(trace);
+    const { rows, columns, first } = shape, { box_rows, box_columns } = trace.layout;
     const isLine = rows === 1;
     const seen = new Set([...trace.start, ...(trace.gold || []), ...replay.frames.flatMap((frame) => frame.changes.map((change) => change[1]))]);
     seen.delete(trace.mask_id);
@@ -72,7 +82,7 @@ function tracePlayer(root) {
     board.setAttribute("tabindex", "0");
     board.setAttribute("aria-label", `${rows} rows of ${columns}`);
     cells = [];
-    for (let at = 0; at < rows * columns && first + at < trace.length; at++) {
+    for (let at = 0; at < shape.count; at++) {
       const row = Math.floor(at / columns), column = at % columns;
       const cell = html("div"), parts = { cell, token: html("b"), event: html("i", { "aria-hidden": "true" }), wrong: html("em", { "aria-hidden": "true" }), bar: html("u"), quality: html("s") };
       parts.edges = [
@@ -87,6 +97,9 @@ function tracePlayer(root) {
     context.replaceChildren(...trace.start.map((_, i) => i).filter((i) => !inside(i) && trace.given[i]).map((i) => html("span", {}, name(trace.start[i]))));
     context.hidden = !context.childElementCount;
     about.textContent = trace.about;
+    gaps.hidden = trace.thinned === null;
+    if (!gaps.hidden) gaps.textContent = `Told pass by pass up to pass ${count(trace.thinned)}. After it the story has gaps: what is shown as one pass may be the work of several, and the last canvas is as it was.`;
+    chains.load(trace);
     slider.max = String(replay.frames.length - 1);
     timeline();
     go(0);
@@ -125,7 +138,7 @@ function tracePlayer(root) {
     const tokens = canvas ? state.tokens : state.answer;
     const now = new Map(canvas ? state.events.map((event) => [event.position, event]) : []);
     cells.forEach((parts, at) => {
-      const position = trace.layout.first + at, token = tokens[position], event = now.get(position), given = trace.given[position];
+      const position = shape.first + at, token = tokens[position], event = now.get(position), given = trace.given[position];
       const blank = token === mask_id, right = gold && !blank && !given ? token === gold[position] : null;
       const quality = canvas && !given ? state.quality[position] : null;
       const kind = given ? "given" : blank ? "blank" : right === null ? "plain" : right ? "right" : "wrong";
@@ -134,6 +147,7 @@ function tracePlayer(root) {
       parts.event.textContent = event ? EVENTS[event.kind][0] : "";
       parts.wrong.textContent = kind === "wrong" && !event ? "×" : "";
       parts.bar.hidden = parts.quality.hidden = quality === null;
+      parts.cell.style.setProperty("--q", quality ?? 100);
       if (quality !== null) { parts.bar.style.setProperty("--q", quality); parts.quality.textContent = String(quality); }
       const words = [where(position), kind === "plain" ? "" : kind, blank ? "" : name(token), event ? EVENTS[event.kind][1] : "", quality === null ? "" : `quality ${quality} %`];
       parts.cell.title = words.filter(Boolean).join(", ");
@@ -143,6 +157,8 @@ function tracePlayer(root) {
     if (gold) parts.push(`${replay.wrongs[i]} wrong`);
     if (frame.score !== null && frame.score !== undefined) parts.push(`score ${frame.score.toPrecision(3)}`);
     if (gold && trace.answers.length) parts.push(state.answer.every((token, at) => trace.given[at] || token === gold[at]) ? "its answer is right" : "its answer is wrong");
+    if (trace.thinned !== null && frame.pass > trace.thinned) parts.push("told with gaps");
+    chains.show(frame.pass);
     status.replaceChildren(html("strong", {}, i ? `Pass ${count(frame.pass)}` : "Before the first pass"), ` of ${count(last)}`, html("br"), parts.join(" · "));
     slider.value = String(i);
     slider.setAttribute("aria-valuetext", i ? `pass ${frame.pass}` : "before the first pass");
@@ -163,8 +179,8 @@ function tracePlayer(root) {
   const views = choices("view", "What is shown", [["canvas", "working canvas"], ["answer", "its answer then"]], view, (value) => { view = value; go(state.at); });
   const right = html("div", {}, status, time, slider, controls, html("div", { class: "row" }, nextTurn, views, html("label", { class: "over" }, numbers, " quality in numbers")), events);
   const legend = html("ul", { class: "legend" }, html("li", {}, "grey: given"), html("li", { class: "c-right" }, "right"), html("li", { class: "c-wrong" }, html("i", {}, "×"), "wrong"),
-    ...Object.entries(EVENTS).map(([kind, [mark, text]]) => html("li", { class: "c-" + kind }, html("i", {}, mark), text)), html("li", {}, "bar: quality, the chance it gave the token of being right"));
+    ...Object.entries(EVENTS).map(([kind, [mark, text]]) => html("li", { class: "c-" + kind }, html("i", {}, mark), text)), html("li", {}, "bar and shade: quality, the chance it gave the token of being right; the darker, the less sure"));
   const tabs = choices("trace", "Puzzle", data.traces.map((trace, i) => [i, trace.name]), 0, (i) => load(data.traces[i]));
-  root.append(html("div", { class: "row" }, tabs), about, html("div", { class: "player" }, left, right), legend);
+  root.append(html("div", { class: "row" }, tabs), about, gaps, html("div", { class: "player" }, left, right), aside, legend);
   load(data.traces[0]);
 }

@@ -16,7 +16,7 @@ from typing import Any
 
 from dlmreason import disk
 
-SCRIPTS = ("chart.js", "export.js", "replay.js", "player.js", "panels.js", "page.js")
+SCRIPTS = ("chart.js", "export.js", "replay.js", "chains.js", "player.js", "panels.js", "page.js")
 
 
 def filled(

@@ -79,6 +79,21 @@ const probes = {
     await frames();
   },
 
+  // Of each arm and frame: the words of the answer that stands, and how many of the next one are there; null: none is to come.
+  beside(arms) {
+    const select = document.querySelector(".chains select"), found = {};
+    const texts = (selector) => all(selector).map((node) => node.textContent);
+    for (const arm of arms) {
+      select.value = arm;
+      select.dispatchEvent(new Event("change"));
+      found[arm] = Array.from({ length: Number(slider().max) + 1 }, (_, i) => {
+        slide(i);
+        return [texts(".said .word:not(.under)"), all(".said .caret").length ? all(".said .word.under").length : null];
+      });
+    }
+    return found;
+  },
+
   // Of each frame of the trace that is shown, all the ways in which it looked: forwards, backwards and by jumps.
   walk(kinds) {
     const order = Array.from({ length: Number(slider().max) + 1 }, (_, i) => i), seen = order.map(() => new Set());

@@ -6,10 +6,11 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from dlmreason.analysis.records import Trace, Writer, read
-from dlmreason.reports import page
+from dlmreason.analysis.records import Record, Trace, Writer, read
+from dlmreason.reports import page, told
 from tests.reports.browser import Visit, Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
@@ -122,3 +123,65 @@ def test_a_hundred_thousand_passes_open(
         assert "Pass 100,000 of 100,000" in it.page.locator(".status").inner_text()
         assert opened < GUARD * MOST_SECONDS
         print(f"opened in {opened:.2f} s, {path.stat().st_size:,} bytes")
+
+
+def said(steps: list[list[Any]], clock: list[list[int]], made: int) -> tuple[str | None, int | None]:
+    """The answer that stands after so many passes, and how many words of the next one are there."""
+    spent = float(np.interp(made, [0, *(passes for passes, _ in clock)], [0, *(flops for _, flops in clock)]))
+    done = [step for step in steps if step[0] <= spent]
+    if len(done) == len(steps):
+        return done[-1][1], None
+    words, had = steps[len(done)][1].split(), done[-1][0] if done else 0
+    return (done[-1][1] if done else None), int(len(words) * (spent - had) / (steps[len(done)][0] - had))
+
+
+def test_chains_come_forward_as_the_same_compute_is_spent(visit: Visitor, run_folder: Path) -> None:
+    records = read(run_folder / "records.jsonl", Record).items
+    (trace, *_) = told.traces(records, traces(run_folder))
+    with visit(page.write(run_folder)) as it:
+        seen = it.probe("beside", list(trace["chains"]))
+        assert it.page.locator(".chains .c-right, .chains .c-wrong").count() == 1
+    made = [0, *(frame[0] for frame in trace["frames"])]
+    for arm, steps in trace["chains"].items():
+        expected = [said(steps, trace["clock"], passes) for passes in made]
+        assert [(stands, there) for stands, there in seen[arm]] == [
+            ((answer or "").split(), there) for answer, there in expected
+        ]
+        assert len({str(each) for each in expected}) > 2, "something comes forward"
+
+
+def test_of_a_text_all_that_is_written_is_shown_thought_and_answer(
+    visit: Visitor, build_run: Callable[..., Path], run_folder: Path, tmp_path: Path
+) -> None:
+    folder = build_run(tmp_path / "run", puzzles=3)
+    layout = {"rows": 1, "columns": 2, "box_rows": 1, "box_columns": 2, "first": 5}
+    frames = [{"pass": 1, "changes": [[2, 0], [5, 1]], "quality": None, "score": None, "masked": 3}]
+    given = [True, True, False, False, False, False, False, True]
+    text = with_other(
+        traces(run_folder)[0], length=8, layout=layout, given=given, start=[0, 1, 9, 9, 9, 9, 9, 3],
+        gold=[0, 1, 0, 1, 2, 1, 1, 3], frames=frames, answers=[],
+    )  # fmt: skip
+    write_traces(folder, text)
+    with visit(page.write(folder), 390) as it:
+        it.page.locator(".board").press("End")
+        shown = [each.inner_text().strip()[:1] for each in it.all(".cell b")]
+        assert shown == ["1", "·", "·", "2", "·"] and it.probe("overflow") == []
+        assert "place 4" in it.page.locator(".events").inner_text()
+
+
+def test_a_story_with_gaps_says_from_which_pass_on(
+    visit: Visitor, build_run: Callable[..., Path], run_folder: Path, tmp_path: Path
+) -> None:
+    folder, trace = build_run(tmp_path / "run", puzzles=3), traces(run_folder)[0]
+    write_traces(folder, trace)
+    events = sum(len(each["changes"]) for each in (*trace.frames, *trace.answers))
+    with visit(page.write(folder)) as it:
+        assert it.page.locator(".gaps").is_hidden(), "nothing says that it was thinned"
+    (folder / "config.yaml").write_text(f"budget:\n  trace_events: {events}\n")
+    since = told.thinned(trace, events)
+    with visit(page.write(folder)) as it:
+        assert since and f"up to pass {since:,}." in it.page.locator(".gaps").inner_text()
+        it.page.locator(".board").press("Home")
+        assert "told with gaps" not in it.page.locator(".status").inner_text()
+        it.page.locator(".board").press("End")
+        assert "told with gaps" in it.page.locator(".status").inner_text()
