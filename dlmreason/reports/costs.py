@@ -22,6 +22,15 @@ Points = Mapping[str, list[dict[str, Any]]]
 """Of each arm, its points by ascending budget."""
 
 SECONDS = {"latency": "seconds, alone", "throughput": "seconds, full device", "timed": "seconds, as run"}
+HEADER = (
+    "arm", "budget", "right, %", "calls", "depth", "FLOPs", "FLOPs a right answer", *SECONDS.values(), "peak MiB",
+    "joules a question",
+)  # fmt: skip
+NOTE = (
+    "Every arm at its highest budget, means of an answer. A call is a pass, or a generated token. Seconds alone: a "
+    "question asked by itself; full device: its share of a batch that is never idle; both from what a call was "
+    "measured to take. As run: in the batches of the run, with whatever ran beside it."
+)
 
 
 def axes(found: Found) -> dict[str, Axis]:
@@ -63,25 +72,13 @@ def _seconds(cell: Mapping[Any, Any], at: At, known: Mapping[str, Axis]) -> dict
 
 def costs(found: Found, of: Points) -> str:
     """The section: every arm at its highest budget, and what its model cost. of: as `points` gives."""
-    rows = [_row(arm, of[arm][-1], found) for arm, content in _arms(found) if of.get(arm)]
-    header = [
-        "arm",
-        "budget",
-        "right, %",
-        "calls",
-        "depth",
-        "FLOPs",
-        "FLOPs a right answer",
-        *SECONDS.values(),
-        "peak MiB",
-        "joules a question",
-    ]
-    note = (
-        "Every arm at its highest budget, means of an answer. A call is a pass, or a generated token. Seconds alone: a "
-        "question asked by itself; full device: its share of a batch that is never idle; both from what a call was "
-        "measured to take. As run: in the batches of the run, with whatever ran beside it."
-    )
-    return section("costs", "What it cost", note, table(header, rows, "Costs of an answer") + "".join(_training(found)))
+    answers = table(HEADER, rows(found, of), "Costs of an answer")
+    return section("costs", "What it cost", NOTE, answers + "".join(_training(found)))
+
+
+def rows(found: Found, of: Points, before: str = "") -> list[list[str]]:
+    """A row for each arm. before: stands before its name."""
+    return [_row(before + arm, arm, of[arm][-1], found) for arm, _ in _arms(found) if of.get(arm)]
 
 
 def _arms(found: Found) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -90,14 +87,14 @@ def _arms(found: Found) -> Iterator[tuple[str, Mapping[str, Any]]]:
             yield arm, content
 
 
-def _row(arm: str, point: Mapping[str, Any], found: Found) -> list[str]:
+def _row(name: str, arm: str, point: Mapping[str, Any], found: Found) -> list[str]:
     own = [each for each in found.measurements if each.arm in (arm, arm.rpartition(".")[0])]
     timed = [each.peak_bytes for each in found.timings if each.arm == arm]
     peaks = [peak for peak in (*timed, *(each.peak_bytes for each in own)) if peak]
     joules = [each.joules / each.calls for each in own if each.joules is not None and each.batch == 1]
     right = point["accuracy"]
     return [
-        escape(arm),
+        escape(name),
         f"{point['rung']:,}",
         f"{100 * right:.1f}",
         words.number(point["nfe"]),

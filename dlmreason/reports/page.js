@@ -22,7 +22,7 @@ const HEIGHTS = {
 };
 
 function accuracyFigure(root) {
-  const hidden = new Set();
+  const hidden = new Set(data.hidden || []);
   let axis = "flops", height = "right";
   const missing = html("p", { class: "note" });
   function spec() {

@@ -179,7 +179,7 @@ function tracePlayer(root) {
   const views = choices("view", "What is shown", [["canvas", "working canvas"], ["answer", "its answer then"]], view, (value) => { view = value; go(state.at); });
   const right = html("div", {}, status, time, slider, controls, html("div", { class: "row" }, nextTurn, views, html("label", { class: "over" }, numbers, " quality in numbers")), events);
   const legend = html("ul", { class: "legend" }, html("li", {}, "grey: given"), html("li", { class: "c-right" }, "right"), html("li", { class: "c-wrong" }, html("i", {}, "×"), "wrong"),
-    ...Object.entries(EVENTS).map(([kind, [mark, text]]) => html("li", { class: "c-" + kind }, html("i", {}, mark), text)), html("li", {}, "bar and shade: quality, the chance it gave the token of being right; the darker, the less sure"));
+    ...Object.entries(EVENTS).map(([kind, [mark, text]]) => html("li", { class: "c-" + kind }, html("i", {}, mark), text)), html("li", {}, "bar and shade: quality, the chance it gave the token of being right; the stronger the shade, the less sure"));
   const tabs = choices("trace", "Puzzle", data.traces.map((trace, i) => [i, trace.name]), 0, (i) => load(data.traces[i]));
   root.append(html("div", { class: "row" }, tabs), about, gaps, html("div", { class: "player" }, left, right), aside, legend);
   load(data.traces[0]);

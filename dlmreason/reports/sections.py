@@ -123,17 +123,16 @@ def winners(summary: Summary) -> str:
     body = found if rows else "<p>No winner: that takes two arms with one budget in common, and a right answer.</p>"
     family = summary.get("family") or []
     if family:
-        body += f"<h3>Declared before the run</h3>{_differences(family, declared=True)}"
+        body += f"<h3>Declared before the run</h3>{differences(family, declared=True)}"
     if summary["comparisons"]:
         mind = summary["comparisons"][0]["second"]["arm"]
         kind = ", exploratory" if family else ""
-        differences = _differences(summary["comparisons"])
-        body += fold(f"{mind} against every other arm, paired{kind}", differences)
+        body += fold(f"{mind} against every other arm, paired{kind}", differences(summary["comparisons"]))
     note = "At equal budgets, on the same puzzles: an exact paired test for each pair of arms, Holm over all pairs."
     return section("winners", "Winner at each budget", note, body)
 
 
-def _differences(compared: Sequence[Mapping[str, Any]], declared: bool = False) -> str:
+def differences(compared: Sequence[Mapping[str, Any]], declared: bool = False, label: str = "") -> str:
     """A row for each paired comparison; declared ones name both places, the others are all of one arm."""
 
     def named(each: Mapping[str, Any]) -> list[str]:
@@ -153,8 +152,8 @@ def _differences(compared: Sequence[Mapping[str, Any]], declared: bool = False) 
         for each in compared
     ]
     header = ["it", "against"] if declared else ["against", "budget"]
-    label = "Declared differences" if declared else "Paired differences"
-    return table([*header, "gain, points", "95 %", "p", "only it / only the other right"], rows, label)
+    label = label or ("Declared differences" if declared else "Paired differences")
+    return table([*header, "gain, points", "95 %", "p", "only it / only the other right"], rows, label, left=(1,))
 
 
 def difficulty(summary: Summary) -> str:
@@ -244,11 +243,11 @@ def training() -> str:
 
 def what_was_run(run: Any, config: str, timings: Sequence[Timing], data: Any = None, keys: Any = None) -> str:
     """run: content of run.json.  data: what each model's task said of its data.  keys: the run keys of each arm."""
-    body = _tree(run) if run else "<p>No run.json: nothing is known of the commit, the machine and the command.</p>"
+    body = tree(run) if run else "<p>No run.json: nothing is known of the commit, the machine and the command.</p>"
     if data:
-        body += fold("Data of each model", _tree(data))
+        body += fold("Data of each model", tree(data))
     if keys:
-        body += fold("Run keys: of data, weights and settings of each arm", _tree(keys))
+        body += fold("Run keys: of data, weights and settings of each arm", tree(keys))
     if timings:
         rows = [
             [
@@ -273,12 +272,12 @@ def what_was_run(run: Any, config: str, timings: Sequence[Timing], data: Any = N
     return section("run", "What was run", "", body)
 
 
-def _tree(value: Any) -> str:
+def tree(value: Any) -> str:
     """Nested plain data as definition lists."""
     if isinstance(value, Mapping) and value:
         return '<dl class="run">' + "".join(_entries(value)) + "</dl>"
     if isinstance(value, list | tuple) and value and all(isinstance(each, Mapping) for each in value):
-        return "".join(_tree(each) for each in value)
+        return "".join(tree(each) for each in value)
     if isinstance(value, list | tuple):
         return escape(", ".join(str(each) for each in value)) or NONE
     return NONE if value is None or value == {} else escape(str(value))
@@ -286,4 +285,4 @@ def _tree(value: Any) -> str:
 
 def _entries(value: Mapping[Any, Any]) -> Iterator[str]:
     for key, each in value.items():
-        yield f"<dt>{escape(str(key))}</dt><dd>{_tree(each)}</dd>"
+        yield f"<dt>{escape(str(key))}</dt><dd>{tree(each)}</dd>"

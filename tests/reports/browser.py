@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 WIDTHS = (1280, 390)
 SCHEMES = ("light", "dark")
@@ -35,6 +37,17 @@ class Visit:
     def probe(self, name: str, *arguments: Any) -> Any:
         """What a function of probes.js finds."""
         return self.page.evaluate(f"(given) => {{ {PROBES}; return probes.{name}(...given); }}", list(arguments))
+
+
+def violations(visit: Visit) -> list[str]:
+    """What the rules of axe-core have against the page as it stands."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe-core here: `make setup`")
+    response = axe.Axe().run(visit.page).response
+    return [
+        f"{each['id']}: {node['html'][:120]}: {[check.get('message') for check in node['any']]}"
+        for each in response["violations"]
+        for node in each["nodes"]
+    ]
 
 
 Visitor = Callable[..., Any]

@@ -130,7 +130,12 @@ def poisoned(folder: Path, texts: Sequence[str]) -> Path:
             for text in texts
         )  # fmt: skip
     (folder / "timings.jsonl").open("a").write("".join(f"{text!r}\n" for text in texts))
-    run = {text: [text, {text: text}] for text in texts} | {"name": every, "title": every, "primary": texts[0]}
+    run = {text: [text, {text: text}] for text in texts} | {
+        "name": every,
+        "title": every,
+        "primary": texts[0],
+        "family": [[texts[0], texts[-1]]],
+    }
     (folder / "run.json").write_text(json.dumps(run))
     (folder / "config.yaml").write_text("\n".join(texts), encoding="utf-8", errors="replace")
     (folder / "metrics").mkdir()

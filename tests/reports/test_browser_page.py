@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dlmreason.reports import page
-from tests.reports.browser import SCHEMES, WIDTHS, Visit, Visitor
+from tests.reports.browser import SCHEMES, WIDTHS, Visitor, violations
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
@@ -15,17 +15,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 @pytest.fixture(scope="module")
 def path(run_folder: Path) -> Path:
     return page.write(run_folder)
-
-
-def violations(visit: Visit) -> list[str]:
-    """What the rules of axe-core have against the page as it stands."""
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe-core here: `make setup`")
-    response = axe.Axe().run(visit.page).response
-    return [
-        f"{each['id']}: {node['html'][:120]}: {[check.get('message') for check in node['any']]}"
-        for each in response["violations"]
-        for node in each["nodes"]
-    ]
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
