@@ -84,6 +84,11 @@ PAYLOADS = (
 )  # fmt: skip
 
 
+def harmless(texts: Sequence[str]) -> list[str]:
+    """As many texts of as many words, none of which means anything."""
+    return [" ".join([f"word{i}", *("word" for _ in text.split()[1:])]) for i, text in enumerate(texts)]
+
+
 def poisoned(folder: Path, texts: Sequence[str]) -> Path:
     """A small run with an arm, a puzzle, an answer, a symbol, a setting and a bad line for each text; what there is but
     one of holds them all."""
@@ -93,7 +98,7 @@ def poisoned(folder: Path, texts: Sequence[str]) -> Path:
         Record(
             arm=arm, task=every, split=every, example=text, difficulty=1, rung=rung, seed=0, answer=text,
             correct=rung > 1, reason=text, nfe=1, scheduled_passes=1, sequential_depth=1, flops=5 * rung,
-            events={"doubted": 1, "wrong_to_right": 1}, run_key=text, score=-0.1 * rung,
+            events={"doubted": 1, "wrong_to_right": 1, "chains": 1}, run_key=text, score=-0.1 * rung,
         )
         for text in texts
         for arm in (text, text + ".last")

@@ -6,6 +6,7 @@ What a browser makes of it is tested beside this file, where there is one.
 import json
 import re
 import shutil
+import zlib
 from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
@@ -56,7 +57,9 @@ def test_it_says_the_verdict_and_shows_everything(whole, run_folder):
     assert summary["sentences"][0] in whole and "0123abc" in whole and "experiment=demo" in whole
     data = embedded(whole)
     assert [arm["name"] for arm in data["arms"]] == list(summary["arms"])
-    assert data["arms"][0]["points"] == summary["arms"][data["arms"][0]["name"]]["points"]
+    for arm in data["arms"]:
+        for point, known in zip(arm["points"], summary["arms"][arm["name"]]["points"], strict=True):
+            assert point == point | known, "what is drawn is what was found, and what it took"
     assert "Not everything could be read" not in whole
 
 
@@ -154,6 +157,30 @@ def test_torn_foreign_and_missing_files_are_named_and_the_rest_is_shown(run_fold
     assert "timings.jsonl:1: damaged" in text and "45 more lines" in text
     assert "summary.json: not JSON" in text and "No run.json" in text
     assert "Winner at each budget" in text and len(embedded(text)["arms"]) == 7
+
+
+@pytest.mark.parametrize("file", ["records.jsonl", "measurements.jsonl", "counters.jsonl", "traces.jsonl"])
+def test_a_line_of_another_schema_is_named_and_the_others_are_shown(file, run_folder, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(run_folder, folder)
+    line = json.dumps(json.loads((folder / file).read_text().splitlines()[0][9:]) | {"schema": 99})
+    with (folder / file).open("a") as out:
+        out.write(f"{zlib.crc32(line.encode()):08x} {line}\n")
+    text = page.write(folder).read_text()
+    assert f"{file}:" in text and "99" in text[text.index(f"{file}:") :][:200] and "The rest is shown" in text
+    assert set(re.findall(r"<h2[^>]*>([^<]*)</h2>", text)) == {
+        "Accuracy against compute", "Winner at each budget", "By difficulty", "Changing one&#x27;s mind",
+        "When it made up its mind", "Watch it deliberate", "What a score means", "What it cost", "What was run",
+    }  # fmt: skip
+
+
+def test_measured_things_have_their_sections_and_their_axes(whole):
+    data = embedded(whole)
+    timed = {arm["arm"] for arm in data["arms"] if any("latency" in point for point in arm["points"])}
+    assert timed == {"change_of_mind", "change_of_mind.last", "confidence", "ar_thought"}
+    assert set(data["calibration"]) == {"ar_thought", "ar_answer"}
+    assert set(data["walks"]) == {"change_of_mind", "random_doubt"}
+    assert "What training cost" in whole and "2.75 TFLOP" in whole and "Data of each model" in whole
 
 
 def test_a_summary_of_another_version_is_computed_again(run_folder, tmp_path):
