@@ -17,7 +17,7 @@ function between(row, before, name) {
 }
 
 function changeOfMind(root) {
-  const arms = Object.keys(data.revisions);
+  const arms = Object.keys(data.revisions), first = arms.find((arm) => data.revisions[arm].some((row) => row.triggered > 0)) || arms[0];
   function specs(arm) {
     return PANELS.map(([title, yLabel, pick, text]) => {
       const series = new Map();
@@ -30,19 +30,19 @@ function changeOfMind(root) {
         }
       });
       const share = text === percent;
-      const top = Math.max(1e-9, ...[...series.values()].flatMap((each) => each.points.map((point) => point.y)));
+      const top = Math.max(0, ...[...series.values()].flatMap((each) => each.points.map((point) => point.y))) || 1;
       return { label: `${title}, ${arm}`, height: 230, series: [...series.values()], xLabel: "budget in passes", yLabel, xText: count, twos: true, yMax: share ? 1 : top * 1.08, yText: share ? wholePercent : count };
     });
   }
   const grid = html("div", { class: "multiples" });
-  const drawn = specs(arms[0]).map((spec, i) => {
+  const drawn = specs(first).map((spec, i) => {
     const keys = html("ul", { class: "keys" }), shown = figure(PANELS[i][0], spec);
     for (const each of spec.series) keys.append(html("li", {}, swatch(each.colour, each.dashed), each.name));
     grid.append(html("div", {}, html("h3", {}, PANELS[i][0]), html("p", { class: "over" }, PANELS[i][1]), keys, shown.node));
     return shown;
   });
   if (arms.length > 1)
-    root.append(html("div", { class: "row" }, choices("mind", "Arm", arms.map((arm) => [arm, arm]), arms[0], (arm) => specs(arm).forEach((spec, i) => drawn[i].draw(spec)))));
+    root.append(html("div", { class: "row" }, choices("mind", "Arm", arms.map((arm) => [arm, arm]), first, (arm) => specs(arm).forEach((spec, i) => drawn[i].draw(spec)))));
   root.append(grid);
 }
 

@@ -15,7 +15,10 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 RULE = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
 
 
-@pytest.mark.parametrize("guarded", [True, False], ids=["as it is", "without its content policy"])
+GUARDED = [pytest.param(True, id="as it is"), pytest.param(False, id="without its policy", marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("guarded", GUARDED)
 def test_sixty_payloads_everywhere_add_no_element_and_run_nothing(
     visit: Visitor, tmp_path: Path, guarded: bool
 ) -> None:

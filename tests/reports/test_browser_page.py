@@ -17,8 +17,14 @@ def path(run_folder: Path) -> Path:
     return page.write(run_folder)
 
 
-@pytest.mark.parametrize("scheme", SCHEMES)
-@pytest.mark.parametrize("width", WIDTHS)
+VIEWS = [
+    pytest.param(width, scheme, marks=() if (width, scheme) == (390, "dark") else pytest.mark.slow)
+    for width in WIDTHS
+    for scheme in SCHEMES
+]
+
+
+@pytest.mark.parametrize(("width", "scheme"), VIEWS)
 def test_the_rules_of_axe_hold_and_nothing_overflows(visit: Visitor, path: Path, width: int, scheme: str) -> None:
     with visit(path, width, scheme) as it:
         it.probe("unfold")
@@ -27,6 +33,7 @@ def test_the_rules_of_axe_hold_and_nothing_overflows(visit: Visitor, path: Path,
         assert it.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
 
 
+@pytest.mark.slow
 def test_the_rules_and_the_measure_of_overflow_would_find_a_fault(visit: Visitor, path: Path) -> None:
     with visit(path) as it:
         it.page.evaluate(
@@ -48,6 +55,7 @@ def test_the_keyboard_alone_reaches_everything_and_shows_where_it_is(visit: Visi
         assert wanted - reached == set() and len(wanted) > 20
 
 
+@pytest.mark.slow
 def test_every_control_changes_what_is_shown_or_gives_a_file(visit: Visitor, path: Path) -> None:
     with visit(path) as it:
         assert it.probe("idle") == []

@@ -23,6 +23,7 @@ def path(request: pytest.FixtureRequest, run_folder: Path, tmp_path_factory: pyt
     return side_by_side.write([run_folder, empty], to)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("width", WIDTHS)
 def test_the_rules_of_axe_hold_and_nothing_overflows(visit: Visitor, path: Path, width: int) -> None:
     with visit(path, width, "dark") as it:
@@ -30,11 +31,13 @@ def test_the_rules_of_axe_hold_and_nothing_overflows(visit: Visitor, path: Path,
         assert violations(it) == [] and it.probe("overflow") == []
 
 
+@pytest.mark.slow
 def test_the_controls_of_runs_side_by_side_work(visit: Visitor, run_folder: Path, tmp_path: Path) -> None:
     with visit(side_by_side.write([run_folder, run_folder], tmp_path / "page.html")) as it:
         assert it.probe("idle") == []
 
 
+@pytest.mark.slow
 def test_payloads_add_no_element_and_run_nothing_side_by_side(visit: Visitor, tmp_path: Path) -> None:
     tags = []
     for name, texts in (("words", harmless(PAYLOADS)), ("payloads", PAYLOADS)):
