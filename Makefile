@@ -5,7 +5,7 @@
 #   PIP_INDEX_URL and pip's other environment variables are pip's own, and mean what they mean everywhere.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv setup demo test test-all say-test say-test-all check tasks policies experiment experiments solve watch report claim compare stopping match tune bench clean
+.PHONY: help venv setup demo test test-all say-test say-test-all check tasks policies experiment experiments solve watch report claim claims compare compare-page stopping match tune bench clean
 
 PYTHON  ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
                $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -81,6 +81,13 @@ claim: .venv/.stamp  ## FROM='outputs/a outputs/b' TO=experiments/<claim>: what 
 compare: .venv/.stamp  ## RECORDS=<folder or file> FIRST=<arm@budget> SECOND=<arm@budget>: the second against the first, paired: seconds
 	@test -n '$(RECORDS)' -a -n '$(FIRST)' -a -n '$(SECOND)' || { echo 'say which: make compare RECORDS=experiments/remask_vs_no_remask FIRST=random@128 SECOND=learned@128' >&2; exit 2; }
 	@$(RUN) -m dlmreason.compare records='$(RECORDS)' first='$(FIRST)' second='$(SECOND)' $(ARGS)
+
+compare-page: .venv/.stamp  ## FROM='outputs/a outputs/b' [ARGS=to=outputs/compare.html]: runs or claims on one page: seconds
+	@test -n '$(FROM)' || { echo "say which: make compare-page FROM='outputs/a outputs/b'" >&2; exit 2; }
+	@$(RUN) -m dlmreason.compare_page from="[$$(echo $(FROM) | tr ' ' ,)]" $(ARGS)
+
+claims: .venv/.stamp  ## all claims with their verdicts and figures on one page, outputs/claims.html: seconds
+	@$(RUN) -m dlmreason.claims $(ARGS)
 
 stopping: .venv/.stamp  ## RECORDS=<folder or file> ARM=<arm>: where rules would have stopped, against one who knows the answers: seconds
 	@test -n '$(RECORDS)' -a -n '$(ARM)' || { echo 'say which: make stopping RECORDS=experiments/demo ARM=change_of_mind' >&2; exit 2; }

@@ -14,8 +14,9 @@ from dlmreason import disk, launch
 
 
 def report(folder: Path, show: bool = True) -> dict[str, Any]:
-    """Writes summary.json, table.md, figure.svg and report.html of an output folder; prints the table. Returns the
-    summary.
+    """Writes summary.json, table.md, table.tex, figure.svg and report.html of an output folder; prints the table.
+
+    Returns the summary.
 
     Raises: BadInput where there is nothing to report, or records that do not belong together.
     """
@@ -46,6 +47,7 @@ def report(folder: Path, show: bool = True) -> dict[str, Any]:
         )
     disk.write(folder / "summary.json", json.dumps(found, indent=1, sort_keys=True) + "\n")
     disk.write(folder / "table.md", tables.markdown(found))
+    disk.write(folder / "table.tex", tables.latex(found))
     try:
         figure.svg(found, folder / "figure.svg")
     except figure.NoCommonAxis as error:

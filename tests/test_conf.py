@@ -470,12 +470,16 @@ def test_a_policy_that_reads_quality_is_refused_without_the_head(policy: str) ->
         ("evaluate", ("checkpoint=somewhere",)),
         ("report", ()),
         ("solve", ("puzzle=0120",)),
+        ("compare_page", ("from=[outputs/a]",)),
+        ("claims", ()),
     ],
 )
 def test_an_entry_point_says_where_it_writes_and_what_it_trusts(primary: str, given: tuple[str, ...]) -> None:
     settings = composed(*given, primary=primary)
     assert settings["trusted"] == []
-    if primary != "solve":
+    if primary in ("compare_page", "claims"):
+        assert settings["to"].startswith("outputs/")
+    elif primary != "solve":
         assert settings["output"] == f"outputs/{settings['name']}"
 
 

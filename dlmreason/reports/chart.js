@@ -26,6 +26,10 @@ function html(name, attributes, ...children) {
   return node;
 }
 
+const data = JSON.parse(document.getElementById("data").textContent);
+
+const wholePercent = (share) => Math.round(100 * share) + " %";
+const finePercent = (share) => Number((100 * share).toPrecision(2)) + " %";
 const percent = (share) => (100 * share).toFixed(1) + " %";
 const count = (value) => value.toLocaleString("en-GB", { maximumFractionDigits: value < 100 ? 1 : 0 });
 
@@ -88,11 +92,35 @@ const NAME = 16; // pixels from one name of a curve to the next
 const unfitted = [];
 function fitAll() { while (unfitted.length) unfitted.pop()(); }
 
-// spec: {label, height, series: [{name, colour, dashed, points: [{x, y, low, high, text}]}], xLabel, xText, twos, yMax, yText, names}
+// spec: {label, height, series: [{name, colour, dashed, points: [{x, y, low, high, n, text}]}], xLabel, yLabel, xText, yText, names}, and
+// across either `linear: [from, to]`, with the `diagonal` or without, or a logarithmic axis with ticks at powers of two or not, `twos`; up to `yMax`, or `yLog: [from, to]`.
 function chart(root, spec) {
   let current = spec, place = null, spots = [];
   root.classList.add("chart");
   const say = html("span", { class: "sr", "aria-live": "polite" });
+
+  // Where a value of an axis lies in pixels, and its ticks.
+  function across(series, edge, inner) {
+    const most = Math.max(2, Math.floor(inner.width / 74)), start = edge.left + 8, long = inner.width - 16;
+    if (current.linear) {
+      const [from, to] = current.linear;
+      return [(value) => start + (long * (value - from)) / (to - from), linearTicks(to - from).map((tick) => from + tick)];
+    }
+    const xs = series.flatMap((each) => each.points.map((point) => point.x));
+    const low = xs.length ? Math.min(...xs) : 1, high = Math.max(low * 2, ...xs);
+    const ticks = current.twos ? powersOfTwo(low, high, most) : logTicks(low, high);
+    const kept = ticks.length > most ? ticks.filter((_, i) => i % Math.ceil(ticks.length / most) === 0) : ticks;
+    return [(value) => start + (long * Math.log(value / low)) / Math.log(high / low), kept];
+  }
+  function up(edge, inner) {
+    const bottom = edge.top + inner.height;
+    if (current.yLog) {
+      const [from, to] = current.yLog;
+      return [(value) => bottom - (inner.height * Math.log(Math.max(value, from) / from)) / Math.log(to / from), logTicks(from, to)];
+    }
+    const ticks = current.yMax === 1 ? [0, 0.2, 0.4, 0.6, 0.8, 1] : linearTicks(current.yMax);
+    return [(value) => bottom - (inner.height * value) / current.yMax, ticks];
+  }
 
   function draw() {
     const width = root.clientWidth;
@@ -104,23 +132,21 @@ function chart(root, spec) {
     const all = edge.top + edge.bottom + NAME * series.length;
     const named = !names ? [] : all > current.height ? series.filter((each) => !each.dashed) : series;
     const height = Math.max(current.height, edge.top + edge.bottom + NAME * named.length), inner = { width: width - edge.left - edge.right, height: height - edge.top - edge.bottom };
-    const xs = series.flatMap((each) => each.points.map((point) => point.x));
-    const low = xs.length ? Math.min(...xs) : 1, high = Math.max(low * 2, ...xs);
-    const X = (value) => edge.left + 8 + (inner.width - 16) * Math.log(value / low) / Math.log(high / low);
-    const Y = (value) => edge.top + inner.height * (1 - value / current.yMax);
+    const [X, xTicks] = across(series, edge, inner), [Y, yTicks] = up(edge, inner);
     const canvas = svg("svg", { viewBox: `0 0 ${width} ${height}`, height, tabindex: "0", role: "img", "aria-label": current.label + ". Arrow keys walk along the points." });
-    for (const tick of current.yMax === 1 ? [0, 0.2, 0.4, 0.6, 0.8, 1] : linearTicks(current.yMax)) {
+    for (const tick of yTicks) {
       canvas.append(svg("line", { class: "axis", x1: edge.left, x2: edge.left + inner.width, y1: Y(tick), y2: Y(tick) }));
       canvas.append(svg("text", { x: edge.left - 8, y: Y(tick) + 4, "text-anchor": "end" }, current.yText(tick)));
     }
-    const most = Math.max(2, Math.floor(inner.width / 74));
-    let ticks = current.twos ? powersOfTwo(low, high, most) : logTicks(low, high);
-    if (ticks.length > most) ticks = ticks.filter((_, i) => i % Math.ceil(ticks.length / most) === 0);
-    for (const tick of ticks) {
+    for (const tick of xTicks) {
       canvas.append(svg("line", { class: "axis", x1: X(tick), x2: X(tick), y1: edge.top + inner.height, y2: edge.top + inner.height + 5 }));
       canvas.append(svg("text", { x: X(tick), y: edge.top + inner.height + 19, "text-anchor": "middle" }, current.xText(tick)));
     }
     canvas.append(svg("text", { x: edge.left + inner.width / 2, y: height - 4, "text-anchor": "middle" }, current.xLabel));
+    if (current.diagonal) {
+      const [from, to] = current.linear;
+      canvas.append(svg("line", { class: "axis", "stroke-dasharray": "5 4", x1: X(from), y1: Y(from), x2: X(to), y2: Y(to) }));
+    }
     spots = [];
     series.forEach((each, row) => {
       const colour = `var(--a${each.colour % COLOURS})`;
@@ -208,5 +234,20 @@ function choices(name, label, options, chosen, change) {
     input.addEventListener("change", () => change(value));
     group.append(html("label", {}, input, html("span", {}, text)));
   });
+  return group;
+}
+
+// Buttons that hide and show curves. items: [{name, colour, dashed}].  hidden: a set of names, kept up to date.
+function chips(label, items, hidden, change) {
+  const group = html("div", { class: "chips", role: "group", "aria-label": label });
+  for (const { name, colour, dashed } of items) {
+    const chip = html("button", { class: "chip", type: "button", "aria-pressed": String(!hidden.has(name)) }, swatch(colour, dashed), name);
+    chip.addEventListener("click", () => {
+      hidden.has(name) ? hidden.delete(name) : hidden.add(name);
+      chip.setAttribute("aria-pressed", String(!hidden.has(name)));
+      change();
+    });
+    group.append(chip);
+  }
   return group;
 }

@@ -1,100 +1,18 @@
-// Steps through the passes of one row's deliberation. A trace holds changes only; what a change means is worked out here.
+// Shows a replay: a board, what the pass changed, a line of time, and the keys and buttons that walk along it.
 "use strict";
-
-const EVENTS = {
-  written: ["+", "written"], doubted: ["?", "doubted"], restored: ["↺", "doubt taken back"],
-  "set-right": ["✓", "set right"], "set-wrong": ["✗", "set wrong"], changed: ["⇄", "changed"],
-};
-const TURNS = new Set(["set-right", "set-wrong", "changed"]);
-const EVERY = 128; // frames between two full copies, from which any frame is reached by replaying fewer than this many
-
-// The page packs a frame as [pass, [position, token, position, token, ...], quality, score], what is null at the end left out.
-function unpack([pass, flat, quality = null, score = null]) {
-  const changes = [];
-  for (let i = 0; i < flat.length; i += 2) changes.push([flat[i], flat[i + 1]]);
-  return { pass, changes, quality, score };
-}
-
-const most = (values) => values.reduce((a, b) => Math.max(a, b), 1);
-
-class Replay {
-  constructor(trace) {
-    this.trace = trace;
-    this.frames = [{ pass: -1, changes: [], quality: null, score: null }, ...trace.frames.map(unpack)];
-    this.answers = trace.answers.map(unpack);
-    this.copies = [];
-    this.blanks = [];
-    this.wrongs = [];
-    this.turns = []; // frames in which it changed its mind
-    const state = this.first();
-    this.frames.forEach((_, i) => {
-      this.apply(state, i);
-      if (i % EVERY === 0) this.copies.push(this.copy(state));
-      let blanks = 0, wrongs = 0;
-      state.tokens.forEach((token, at) => {
-        if (token === trace.mask_id) blanks++;
-        else if (trace.gold && token !== trace.gold[at]) wrongs++;
-      });
-      this.blanks.push(blanks);
-      this.wrongs.push(wrongs);
-      if (state.events.some((event) => TURNS.has(event.kind))) this.turns.push(i);
-    });
-  }
-
-  first() {
-    const { start, mask_id } = this.trace;
-    return { at: -1, tokens: [...start], committed: start.map((token) => (token === mask_id ? null : token)), quality: start.map(() => null), stale: new Set(), answer: [...start], answers: 0, events: [] };
-  }
-
-  copy(state) {
-    return { ...state, tokens: [...state.tokens], committed: [...state.committed], quality: [...state.quality], stale: new Set(state.stale), answer: [...state.answer], events: state.events };
-  }
-
-  apply(state, i) {
-    const frame = this.frames[i], { gold, mask_id } = this.trace, { answers } = this;
-    for (const position of state.stale) state.quality[position] = null;
-    state.stale.clear();
-    if (frame.quality) state.quality = [...frame.quality];
-    state.events = [];
-    for (const [position, token] of frame.changes) {
-      const before = state.tokens[position], was = state.committed[position];
-      let kind;
-      if (token === mask_id) kind = "doubted";
-      else if (was === null) kind = "written";
-      else if (was === token) kind = "restored";
-      else if (gold && token === gold[position]) kind = "set-right";
-      else if (gold && was === gold[position]) kind = "set-wrong";
-      else kind = "changed";
-      state.events.push({ position, kind, from: kind === "doubted" ? before : was, to: token, quality: state.quality[position] });
-      state.tokens[position] = token;
-      if (token !== mask_id) state.committed[position] = token;
-      state.stale.add(position);
-    }
-    while (state.answers < answers.length && answers[state.answers].pass <= frame.pass)
-      for (const [position, token] of answers[state.answers++].changes) state.answer[position] = token;
-    state.at = i;
-  }
-
-  // The state after frame i; goes on from `state` where that is nearer than the last full copy.
-  seek(i, state) {
-    const copy = this.copies[Math.floor(i / EVERY)];
-    const from = state && state.at <= i && state.at >= copy.at ? state : this.copy(copy);
-    while (from.at < i) this.apply(from, from.at + 1);
-    return from;
-  }
-}
 
 function tracePlayer(root) {
   const board = html("div"), context = html("p", { class: "context" }), status = html("p", { class: "status" });
   const events = html("ul", { class: "events", tabindex: "0", "aria-label": "What this pass changed" });
-  const about = html("p", { class: "note" }), time = html("div");
+  const about = html("p", { class: "note" }), gaps = html("p", { class: "note gaps" }), time = html("div"), aside = html("div", { class: "chains" });
+  const chains = chainsBeside(aside);
   const slider = html("input", { type: "range", min: "0", value: "0", "aria-label": "Pass" });
   const button = (text, label, act, main) => {
     const node = html("button", { type: "button", class: main ? "btn main" : "btn", "aria-label": label, title: label }, text);
     node.addEventListener("click", act);
     return node;
   };
-  let replay, state, cells = [], timer = null, view = "canvas", cursor = null, speed = 4;
+  let replay, state, cells = [], shape = null, timer = null, view = "canvas", cursor = null, speed = 4;
 
   function stop() {
     clearInterval(timer);
@@ -133,9 +51,17 @@ function tracePlayer(root) {
     act();
   });
 
+  // The cells that are shown: a board as it lies, or of a text all that is written, whatever the answer is of it.
+  function grid({ layout, given, length }) {
+    const { rows, columns, first } = layout, from = given.indexOf(false);
+    if (rows > 1 || from < 0) return { rows, columns, first, count: Math.min(rows * columns, length - first) };
+    const count = given.lastIndexOf(false) - from + 1;
+    return { rows: 1, columns: count, first: from, count };
+  }
+
   const name = (token) => replay.trace.symbols[token] ?? String(token);
   function where(position) {
-    const { rows, columns, first } = replay.trace.layout, at = position - first;
+    const { rows, columns, first } = shape, at = position - first;
     if (at < 0 || at >= rows * columns) return `position ${position + 1}`;
     return rows > 1 ? `row ${Math.floor(at / columns) + 1}, column ${(at % columns) + 1}` : `place ${at + 1}`;
   }
@@ -144,7 +70,8 @@ function tracePlayer(root) {
     stop();
     replay = new Replay(trace);
     state = undefined;
-    const { rows, columns, box_rows, box_columns, first } = trace.layout;
+    shape = grid(trace);
+    const { rows, columns, first } = shape, { box_rows, box_columns } = trace.layout;
     const isLine = rows === 1;
     const seen = new Set([...trace.start, ...(trace.gold || []), ...replay.frames.flatMap((frame) => frame.changes.map((change) => change[1]))]);
     seen.delete(trace.mask_id);
@@ -155,7 +82,7 @@ function tracePlayer(root) {
     board.setAttribute("tabindex", "0");
     board.setAttribute("aria-label", `${rows} rows of ${columns}`);
     cells = [];
-    for (let at = 0; at < rows * columns && first + at < trace.length; at++) {
+    for (let at = 0; at < shape.count; at++) {
       const row = Math.floor(at / columns), column = at % columns;
       const cell = html("div"), parts = { cell, token: html("b"), event: html("i", { "aria-hidden": "true" }), wrong: html("em", { "aria-hidden": "true" }), bar: html("u"), quality: html("s") };
       parts.edges = [
@@ -170,6 +97,9 @@ function tracePlayer(root) {
     context.replaceChildren(...trace.start.map((_, i) => i).filter((i) => !inside(i) && trace.given[i]).map((i) => html("span", {}, name(trace.start[i]))));
     context.hidden = !context.childElementCount;
     about.textContent = trace.about;
+    gaps.hidden = trace.thinned === null;
+    if (!gaps.hidden) gaps.textContent = `Told pass by pass up to pass ${count(trace.thinned)}. After it the story has gaps: what is shown as one pass may be the work of several, and the last canvas is as it was.`;
+    chains.load(trace);
     slider.max = String(replay.frames.length - 1);
     timeline();
     go(0);
@@ -208,7 +138,7 @@ function tracePlayer(root) {
     const tokens = canvas ? state.tokens : state.answer;
     const now = new Map(canvas ? state.events.map((event) => [event.position, event]) : []);
     cells.forEach((parts, at) => {
-      const position = trace.layout.first + at, token = tokens[position], event = now.get(position), given = trace.given[position];
+      const position = shape.first + at, token = tokens[position], event = now.get(position), given = trace.given[position];
       const blank = token === mask_id, right = gold && !blank && !given ? token === gold[position] : null;
       const quality = canvas && !given ? state.quality[position] : null;
       const kind = given ? "given" : blank ? "blank" : right === null ? "plain" : right ? "right" : "wrong";
@@ -217,18 +147,21 @@ function tracePlayer(root) {
       parts.event.textContent = event ? EVENTS[event.kind][0] : "";
       parts.wrong.textContent = kind === "wrong" && !event ? "×" : "";
       parts.bar.hidden = parts.quality.hidden = quality === null;
+      parts.cell.style.setProperty("--q", quality ?? 100);
       if (quality !== null) { parts.bar.style.setProperty("--q", quality); parts.quality.textContent = String(quality); }
       const words = [where(position), kind === "plain" ? "" : kind, blank ? "" : name(token), event ? EVENTS[event.kind][1] : "", quality === null ? "" : `quality ${quality} %`];
       parts.cell.title = words.filter(Boolean).join(", ");
     });
-    const frame = replay.frames[i], last = replay.frames[replay.frames.length - 1].pass + 1;
+    const frame = replay.frames[i], last = replay.frames[replay.frames.length - 1].pass;
     const parts = [`${state.tokens.filter((token) => token === mask_id).length} blank`];
     if (gold) parts.push(`${replay.wrongs[i]} wrong`);
     if (frame.score !== null && frame.score !== undefined) parts.push(`score ${frame.score.toPrecision(3)}`);
     if (gold && trace.answers.length) parts.push(state.answer.every((token, at) => trace.given[at] || token === gold[at]) ? "its answer is right" : "its answer is wrong");
-    status.replaceChildren(html("strong", {}, i ? `Pass ${count(frame.pass + 1)}` : "Before the first pass"), ` of ${count(last)}`, html("br"), parts.join(" · "));
+    if (trace.thinned !== null && frame.pass > trace.thinned) parts.push("told with gaps");
+    chains.show(frame.pass);
+    status.replaceChildren(html("strong", {}, i ? `Pass ${count(frame.pass)}` : "Before the first pass"), ` of ${count(last)}`, html("br"), parts.join(" · "));
     slider.value = String(i);
-    slider.setAttribute("aria-valuetext", i ? `pass ${frame.pass + 1}` : "before the first pass");
+    slider.setAttribute("aria-valuetext", i ? `pass ${frame.pass}` : "before the first pass");
     const x = replay.frames.length > 1 ? (600 * i) / (replay.frames.length - 1) : 0;
     cursor.setAttribute("x1", x);
     cursor.setAttribute("x2", x);
@@ -246,8 +179,8 @@ function tracePlayer(root) {
   const views = choices("view", "What is shown", [["canvas", "working canvas"], ["answer", "its answer then"]], view, (value) => { view = value; go(state.at); });
   const right = html("div", {}, status, time, slider, controls, html("div", { class: "row" }, nextTurn, views, html("label", { class: "over" }, numbers, " quality in numbers")), events);
   const legend = html("ul", { class: "legend" }, html("li", {}, "grey: given"), html("li", { class: "c-right" }, "right"), html("li", { class: "c-wrong" }, html("i", {}, "×"), "wrong"),
-    ...Object.entries(EVENTS).map(([kind, [mark, text]]) => html("li", { class: "c-" + kind }, html("i", {}, mark), text)), html("li", {}, "bar: quality, the chance it gave the token of being right"));
+    ...Object.entries(EVENTS).map(([kind, [mark, text]]) => html("li", { class: "c-" + kind }, html("i", {}, mark), text)), html("li", {}, "bar and shade: quality, the chance it gave the token of being right; the stronger the shade, the less sure"));
   const tabs = choices("trace", "Puzzle", data.traces.map((trace, i) => [i, trace.name]), 0, (i) => load(data.traces[i]));
-  root.append(html("div", { class: "row" }, tabs), about, html("div", { class: "player" }, left, right), legend);
+  root.append(html("div", { class: "row" }, tabs), about, gaps, html("div", { class: "player" }, left, right), aside, legend);
   load(data.traces[0]);
 }

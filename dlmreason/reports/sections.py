@@ -1,7 +1,6 @@
 """The parts of `report.html` that need no script: verdict, tables, what was run.
 
-This file decides what each section says. Every text that comes from outside goes through `escape`; there are no style
-attributes, which the page's content policy would drop.
+This file decides what each section says. Every text that comes from outside goes through `escape`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,10 +10,11 @@ from typing import Any
 from dlmreason.analysis import words
 from dlmreason.analysis.records import Timing
 from dlmreason.reports import tables
+from dlmreason.reports.markup import NONE, fold, section, table
 
 Summary = Mapping[str, Any]
-NONE = "\u2013"
-"""Stands where there is no number."""
+FINDINGS = 5
+"""Sentences below the first that are shown at once."""
 
 
 def verdict(summary: Summary | None) -> str:
@@ -24,8 +24,13 @@ def verdict(summary: Summary | None) -> str:
     if not summary["sentences"]:
         return '<p class="lead">One arm at one budget: there is nothing to compare yet.</p>'
     first, *others = summary["sentences"]
-    rest = "".join(f"<li>{escape(each)}</li>" for each in others)
-    return f'<p class="lead">{escape(first)}</p>\n<ul class="findings">{rest}</ul>'
+    found = f'<p class="lead">{escape(first)}</p>\n{_findings(others[:FINDINGS])}'
+    more = others[FINDINGS:]
+    return found + (fold(f"{len(more)} more findings", _findings(more)) if more else "")
+
+
+def _findings(sentences: Sequence[str]) -> str:
+    return f'<ul class="findings">{"".join(f"<li>{escape(each)}</li>" for each in sentences)}</ul>'
 
 
 def problems(found: Sequence[str]) -> str:
@@ -68,33 +73,6 @@ def tiles(summary: Summary | None) -> str:
     return f'<dl class="tiles">{cells}</dl>' if cells else ""
 
 
-def _section(name: str, title: str, note: str, body: str, fill: str = "") -> str:
-    place = f'<div data-fill="{fill}"></div>' if fill else ""
-    note = f'<p class="note">{escape(note)}</p>' if note else ""
-    return f'<section aria-labelledby="{name}"><h2 id="{name}">{escape(title)}</h2>{note}{place}{body}</section>'
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]], label: str, left: Sequence[int] = ()) -> str:
-    """A table of cells that are HTML already; a cell that starts with `<td` stands for itself."""
-    head = "".join(f'<th scope="col"{_left(i, left)}>{escape(each)}</th>' for i, each in enumerate(header))
-    body = "".join(
-        f'<tr><th scope="row">{row[0]}</th>'
-        + "".join(
-            cell if cell.startswith("<td") else f"<td{_left(i, left)}>{cell}</td>" for i, cell in enumerate(row[1:], 1)
-        )
-        + "</tr>"
-        for row in rows
-    )
-    return (
-        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(label)}">'
-        f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
-
-
-def _left(column: int, left: Sequence[int]) -> str:
-    return ' class="left"' if column in left else ""
-
-
 def accuracy(summary: Summary) -> str:
     """The large figure and, folded, its numbers."""
     best = {winner["rung"]: {winner["arm"], *winner["tied"]} for winner in summary["winners"]}
@@ -103,7 +81,6 @@ def accuracy(summary: Summary) -> str:
         [f"{rung:,}", *(_accuracy(tables.at(summary, arm, rung), arm in best.get(rung, ())) for arm in arms)]
         for rung in tables.rungs(summary)
     ]
-    table = _table(["budget", *arms], rows, "Accuracy of every arm at every budget")
     note = (
         "Every arm on the same puzzles. A point is one budget; the band is its 95 % Wilson interval. "
         "A budget is a number of passes of the diffusion model, or whatever the same FLOPs buy an arm that makes none. "
@@ -111,14 +88,14 @@ def accuracy(summary: Summary) -> str:
         "where an arm keeps its best one."
     )
     title = "The numbers (★ the winner at a budget, or not to be told from it)"
-    folded = f"<details><summary>{title}</summary>{table}</details>"
+    folded = fold(title, table(["budget", *arms], rows, "Accuracy of every arm at every budget"))
     face = "".join(
         f'<p class="face" role="note">{escape(summary[key])}.</p>'
         for key in ("still_learning", "no_common_axis")
         if summary.get(key)
     )
     fill = "" if summary.get("no_common_axis") else "accuracy"
-    return _section("accuracy", "Accuracy against compute", note, face + folded, fill=fill)
+    return section("accuracy", "Accuracy against compute", note, face + folded, fill=fill)
 
 
 def _accuracy(point: Mapping[str, Any] | None, best: bool) -> str:
@@ -141,23 +118,21 @@ def winners(summary: Summary) -> str:
         ]
         for each in summary["winners"]
     ]
-    table = _table(
-        ["budget", "winner", "right", "spent", "not to be told from"], rows, "Winner at each budget", left=(1, 4)
-    )
-    body = table if rows else "<p>No winner: that takes two arms with one budget in common, and a right answer.</p>"
+    header = ["budget", "winner", "right", "spent", "not to be told from"]
+    found = table(header, rows, "Winners and who ties with them", left=(1, 4))
+    body = found if rows else "<p>No winner: that takes two arms with one budget in common, and a right answer.</p>"
     family = summary.get("family") or []
     if family:
-        body += f"<h3>Declared before the run</h3>{_differences(family, declared=True)}"
+        body += f"<h3>Declared before the run</h3>{differences(family, declared=True)}"
     if summary["comparisons"]:
-        mind = escape(summary["comparisons"][0]["second"]["arm"])
+        mind = summary["comparisons"][0]["second"]["arm"]
         kind = ", exploratory" if family else ""
-        differences = _differences(summary["comparisons"])
-        body += f"<details><summary>{mind} against every other arm, paired{kind}</summary>{differences}</details>"
+        body += fold(f"{mind} against every other arm, paired{kind}", differences(summary["comparisons"]))
     note = "At equal budgets, on the same puzzles: an exact paired test for each pair of arms, Holm over all pairs."
-    return _section("winners", "Winner at each budget", note, body)
+    return section("winners", "Winner at each budget", note, body)
 
 
-def _differences(compared: Sequence[Mapping[str, Any]], declared: bool = False) -> str:
+def differences(compared: Sequence[Mapping[str, Any]], declared: bool = False, label: str = "") -> str:
     """A row for each paired comparison; declared ones name both places, the others are all of one arm."""
 
     def named(each: Mapping[str, Any]) -> list[str]:
@@ -177,18 +152,22 @@ def _differences(compared: Sequence[Mapping[str, Any]], declared: bool = False) 
         for each in compared
     ]
     header = ["it", "against"] if declared else ["against", "budget"]
-    label = "Declared differences" if declared else "Paired differences"
-    return _table([*header, "gain, points", "95 %", "p", "only it / only the other right"], rows, label)
+    label = label or ("Declared differences" if declared else "Paired differences")
+    return table([*header, "gain, points", "95 %", "p", "only it / only the other right"], rows, label, left=(1,))
 
 
 def difficulty(summary: Summary) -> str:
-    arms = [arm for arm, content in summary["arms"].items() if content["companion_of"] is None]
-    rows = []
-    for row in summary["difficulty"]:
-        span = f"{row['low']:,}" if row["low"] == row["high"] else f"{row['low']:,} to {row['high']:,}"
-        rows.append([f"{span}<small>n = {row['puzzles']:,}</small>", *(_range(row["arms"].get(arm)) for arm in arms)])
+    bins = summary["difficulty"]
+    arms = dict.fromkeys(arm for row in bins for arm in row["arms"])
+    rows = [[escape(arm), *(_range(row["arms"].get(arm)) for row in bins)] for arm in arms]
     note = "Each arm at its highest budget; higher numbers are harder. The bar is the 95 % interval from 0 to 100 %."
-    return _section("difficulty", "By difficulty", note, _table(["difficulty", *arms], rows, "Accuracy by difficulty"))
+    header = ["arm", *(_span(row) for row in bins)]
+    return section("difficulty", "By difficulty", note, table(header, rows, "Accuracy by difficulty"))
+
+
+def _span(row: Mapping[str, Any]) -> str:
+    span = f"{row['low']:,}" if row["low"] == row["high"] else f"{row['low']:,} to {row['high']:,}"
+    return f"{span}, n = {row['puzzles']:,}"
 
 
 def _range(point: Mapping[str, Any] | None) -> str:
@@ -242,8 +221,8 @@ def mind(summary: Summary) -> str:
         "Precision is the share of them that set a wrong token right, harm the share that set a right one wrong. "
         "A row is alive until more passes would change nothing."
     )
-    return _section(
-        "mind", "Changing one's mind", note, _table(header, rows, "Changes of mind at the highest budget"), fill="mind"
+    return section(
+        "mind", "Changing one's mind", note, table(header, rows, "Changes of mind at the highest budget"), fill="mind"
     )
 
 
@@ -255,15 +234,20 @@ def player(missing: Sequence[str]) -> str:
     note = "Puzzles chosen by rule, not by eye. Space plays, left and right step, n and p jump between changes of mind."
     if missing:
         note += f" No puzzle was {words.listed(missing, 'or')} in this run."
-    return _section("player", "Watch it deliberate", note, "", fill="player")
+    return section("player", "Watch it deliberate", note, "", fill="player")
 
 
 def training() -> str:
-    return _section("training", "Training", "Loss over updates.", "", fill="training")
+    return section("training", "Training", "Loss over updates.", "", fill="training")
 
 
-def what_was_run(run: Any, config: str, timings: Sequence[Timing]) -> str:
-    body = _tree(run) if run else "<p>No run.json: nothing is known of the commit, the machine and the command.</p>"
+def what_was_run(run: Any, config: str, timings: Sequence[Timing], data: Any = None, keys: Any = None) -> str:
+    """run: content of run.json.  data: what each model's task said of its data.  keys: the run keys of each arm."""
+    body = tree(run) if run else "<p>No run.json: nothing is known of the commit, the machine and the command.</p>"
+    if data:
+        body += fold("Data of each model", tree(data))
+    if keys:
+        body += fold("Run keys: of data, weights and settings of each arm", tree(keys))
     if timings:
         rows = [
             [
@@ -280,18 +264,20 @@ def what_was_run(run: Any, config: str, timings: Sequence[Timing]) -> str:
             for each in timings
         ]
         header = ["arm", "budget", "seconds", "rows", "batch", "passes", "peak MiB", "device", "threads"]
-        body += f"<details><summary>Time and memory</summary>{_table(header, rows, 'Time and memory')}</details>"
+        body += fold("Time and memory", table(header, rows, "Seconds and memory of the run"))
     if config:
-        body += f'<details><summary>Configuration</summary><pre tabindex="0">{escape(config)}</pre></details>'
-    return _section("run", "What was run", "", body)
+        body += fold(
+            "Configuration", f'<pre tabindex="0" role="region" aria-label="config.yaml">{escape(config)}</pre>'
+        )
+    return section("run", "What was run", "", body)
 
 
-def _tree(value: Any) -> str:
+def tree(value: Any) -> str:
     """Nested plain data as definition lists."""
     if isinstance(value, Mapping) and value:
         return '<dl class="run">' + "".join(_entries(value)) + "</dl>"
     if isinstance(value, list | tuple) and value and all(isinstance(each, Mapping) for each in value):
-        return "".join(_tree(each) for each in value)
+        return "".join(tree(each) for each in value)
     if isinstance(value, list | tuple):
         return escape(", ".join(str(each) for each in value)) or NONE
     return NONE if value is None or value == {} else escape(str(value))
@@ -299,4 +285,4 @@ def _tree(value: Any) -> str:
 
 def _entries(value: Mapping[Any, Any]) -> Iterator[str]:
     for key, each in value.items():
-        yield f"<dt>{escape(str(key))}</dt><dd>{_tree(each)}</dd>"
+        yield f"<dt>{escape(str(key))}</dt><dd>{tree(each)}</dd>"

@@ -83,6 +83,42 @@ def markdown(summary: Summary) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+SPECIAL = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+"""What TeX reads as something else and no backslash makes plain."""
+
+
+def latex(summary: Summary) -> str:
+    """For `table.tex`: arms by budgets as a `tabular`, to be put into a `table`; it needs no package.
+
+    The verdict stands in comments.
+    """
+    arms, budgets = list(summary["arms"]), rungs(summary)
+    rows = []
+    for arm in arms:
+        bound = " (upper bound)" if summary["arms"][arm]["bound"] else ""
+        cells = [_tex_accuracy(at(summary, arm, rung)) for rung in budgets]
+        rows.append(" & ".join([tex(arm) + bound, *cells]) + r" \\")
+    head = " & ".join(["arm, passes", *(f"{rung:,}" for rung in budgets)]) + r" \\"
+    comments = [f"% {line}" for sentence in summary["sentences"] for line in sentence.splitlines()]
+    about = f"% Right answers in per cent, 95 % Wilson intervals; {summary['task']}, {summary['puzzles']:,} puzzles."
+    columns = "l" + "r" * len(budgets)
+    body = [rf"\begin{{tabular}}{{{columns}}}", r"\hline", head, r"\hline", *rows, r"\hline", r"\end{tabular}"]
+    return "\n".join([" ".join(about.splitlines()), *comments, *body]) + "\n"
+
+
+def tex(text: str) -> str:
+    """Text that TeX sets as it is; line ends and other control characters become spaces."""
+    plain = "".join(each if each.isprintable() else " " for each in text)
+    return "".join(SPECIAL.get(each, f"\\{each}" if each in "#$%&_{}" else each) for each in plain)
+
+
+def _tex_accuracy(point: Mapping[str, Any] | None) -> str:
+    if point is None:
+        return "--"
+    low, high = (f"{100 * point[end]:.1f}" for end in ("low", "high"))
+    return rf"{100 * point['accuracy']:.1f} {{\small [{low}, {high}]}}"
+
+
 def _family(summary: Summary) -> Iterator[str]:
     """What was declared before the run."""
     if summary.get("family"):

@@ -2,15 +2,17 @@
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dlmreason.analysis.records import Record, Timing, Trace, Writer
+from dlmreason.analysis.records import Counted, Measurement, Record, Timing, Trace, Writer
 from dlmreason.analysis.revisions import choose
 from dlmreason.analysis.summary import summary
+from tests.reports.browser import Visitor, executable, visitor
 
 N, MASK, PASS_FLOPS = 6, 9, 16_500_000
 SYMBOLS = [*"123456", "0", "####", "·", "?"]
@@ -75,7 +77,9 @@ def deliberate(arm: str, example: int) -> tuple[list[Record], Trace]:
                 score = -0.04 * wrong + dice.gauss(0, 0.03)
                 if score > best_score:
                     best_score = score
-                    answers.append({"pass": index, "changes": [[i, t] for i, t in enumerate(canvas) if answer[i] != t]})
+                    answers.append(
+                        {"pass": index + 1, "changes": [[i, t] for i, t in enumerate(canvas) if answer[i] != t]}
+                    )
                     answer = list(canvas)
                 if wrong == 0 and arm == "change_of_mind" and dice.random() < 0.3:
                     settled = True
@@ -89,7 +93,8 @@ def deliberate(arm: str, example: int) -> tuple[list[Record], Trace]:
                 canvas[cell] = token
             if changes or quality:
                 masked = sum(token == MASK for token in canvas)
-                frames.append({"pass": index, "changes": changes, "quality": quality, "score": score, "masked": masked})
+                told = {"quality": quality, "score": score, "masked": masked}
+                frames.append({"pass": index + 1, "changes": changes} | told)
         if index + 1 in RUNGS:
             for name, tokens in ((arm, answer if best_score > float("-inf") else canvas), (arm + ".last", canvas)):
                 right = tokens == gold
@@ -115,8 +120,44 @@ def guess(arm: str, example: int) -> list[Record]:
     dice = random.Random(f"{arm}/{example}")
     given = [dice.random() < 0.3 for _ in range(36)]
     ceiling, speed = {"restarts": (0.93, 0.011), "ar_answer": (0.24, 0.5), "ar_thought": (0.62, 0.09)}[arm]
-    luck, pace = dice.random(), dice.expovariate(1)
-    return [record(arm, example, given, r, luck < ceiling and pace < speed * r, r, False, {}) for r in RUNGS]
+    luck, pace, ar = dice.random(), dice.expovariate(1), arm.startswith("ar_")
+    answers = [
+        record(arm, example, given, r, luck < ceiling and pace < speed * r, r, False, {"chains": r} if ar else {})
+        for r in RUNGS
+    ]
+    return [replace(answer, score=round(1 - luck, 3)) for answer in answers] if ar else answers
+
+
+def measure(folder: Path) -> None:
+    """What calls took alone and in a full batch, what was counted of walks, and what a model is."""
+    with Writer(folder / "measurements.jsonl") as out:
+        for arm, seconds in (("change_of_mind", 0.002), ("confidence", 0.002), ("ar_thought", 0.001)):
+            for batch in (1, 100):
+                call = seconds * (1 + 0.1 * batch)
+                joules = 3.0 if arm == "confidence" else None
+                out.append(
+                    Measurement(
+                        arm, "pass", batch, 10, 10 * call, call, call / batch, 300 << 20, joules, {}, "cpu", 2, "k"
+                    )
+                )
+    dice = random.Random("walks")
+    with Writer(folder / "counters.jsonl") as out:
+        for arm in ("change_of_mind", "random_doubt"):
+            for example in range(12):
+                n = 36
+                commit, flips = ([dice.randrange(most) for _ in range(n)] for most in (RUNGS[-1], 3))
+                out.append(
+                    Counted(
+                        arm, f"test/0/{example}", 0, RUNGS[-1], 200, 2, list(range(n)), flips, flips, flips, flips,
+                        flips, commit, [True] * n, 50, True, 90, False, None, None, 0,
+                        dice.choice(("settled and stayed", "never settled")), {}, "k",
+                    )
+                )  # fmt: skip
+    model = folder / "models" / "diffusion"
+    model.mkdir(parents=True, exist_ok=True)
+    extra = {"training_flops": 2.75e12, "updates": 2400, "seconds": 81.0}
+    task = {"provenance": {"source": "generated", "seed": 0}}
+    (model / "description.json").write_text(json.dumps({"extra": extra, "task": task}))
 
 
 def make_run(folder: Path, puzzles: int = 200) -> Path:
@@ -141,6 +182,7 @@ def make_run(folder: Path, puzzles: int = 200) -> Path:
         out.append(
             Timing("change_of_mind", None, 81.5, puzzles, 50, 31_000, 310_000_000, "cpu", 2, "key-change_of_mind")
         )
+    measure(folder)
     learning = {"change_of_mind": {"half": 0.41, "full": 0.52}, "ar_thought": {"half": 0.2, "full": 0.19}}
     (folder / "summary.json").write_text(json.dumps(summary(records, learning=learning)))
     run = {
@@ -164,3 +206,22 @@ def build_run() -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_run(tmp_path_factory.mktemp("run"), puzzles=60)
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """The system's Chromium, without a window; where there is none, or nothing to drive it with, the test is skipped
+    and says what to install."""
+    driver = pytest.importorskip("playwright.sync_api", reason="no playwright here: `make setup` installs it")
+    path = executable()
+    if path is None:
+        pytest.skip("no chromium here: `apt-get install chromium` to test the page in a browser")
+    with driver.sync_playwright() as running:
+        found = running.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        yield found
+        found.close()
+
+
+@pytest.fixture(scope="session")
+def visit(chromium: Any) -> Visitor:
+    return visitor(chromium)

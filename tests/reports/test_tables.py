@@ -96,3 +96,20 @@ def test_declared_comparisons_have_a_table_and_others_do_not(run_folder):
     (declared,) = [grid for grid in grids(text) if grid[0][0].startswith("| it")]
     assert [row[0].removeprefix("| ") for row in declared[2:]] == ["change_of_mind, 64", "change_of_mind, 256"]
     assert "all others are exploratory" in text and "no common axis: " in text
+
+
+def test_latex_has_every_point_and_sets_every_name_as_it_is(run_folder):
+    summary = load(run_folder)
+    name = r"50%_of #1 & $x^2~\{}"
+    summary["arms"][name] = summary["arms"].pop("restarts")
+    summary["sentences"].append("two\nlines")
+    text = tables.latex(summary)
+    rows = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert len(rows) == 1 + len(summary["arms"]) and {row.count(" & ") for row in rows[:-1]} == {
+        len(tables.rungs(summary))
+    }
+    assert rows[-1].startswith(r"50\%\_of \#1 \& \$x\textasciicircum{}2\textasciitilde{}\textbackslash{}\{\} & ")
+    best = summary["arms"]["change_of_mind"]["points"][-1]
+    assert f"{100 * best['accuracy']:.1f} {{\\small [{100 * best['low']:.1f}, {100 * best['high']:.1f}]}}" in text
+    comments = text[: text.index(r"\begin{tabular}")].splitlines()
+    assert all(line.startswith("% ") for line in comments) and text.count(r"\end{tabular}") == 1

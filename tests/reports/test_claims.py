@@ -1,0 +1,62 @@
+"""The page of claims says what the claims' own texts say, and no more."""
+
+from html import unescape
+from pathlib import Path
+
+import pytest
+
+from dlmreason.reports import claims
+from tests.reports.payloads import PAYLOADS
+from tests.reports.test_page import Elements
+
+ROOT = Path(__file__).parents[2] / "experiments"
+
+
+def folder_of(tmp_path: Path, text: str = "word") -> Path:
+    """A table of two claims, one of which has its text and figure."""
+    root = tmp_path / "experiments"
+    (root / "one").mkdir(parents=True)
+    rows = f"| one | `make {text}` | [one/](one/README.md) | {text} |\n| two | r | [two/](two/README.md) | open |\n"
+    (root / "README.md").write_text(f"# Claims\n\n| claim | recipe | result | verdict |\n|---|---|---|---|\n{rows}")
+    parts = f"# one\n\n**Question.** Is {text}?\n\nMore.\n\n**Prediction** (before). {text}\n\n**Verdict.** {text}\n"
+    (root / "one" / "README.md").write_text(parts, encoding="utf-8", errors="replace")
+    (root / "one" / "figure.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>")
+    return root
+
+
+def test_every_claim_of_this_repository_has_its_question_and_its_verdicts(tmp_path):
+    found = claims.read(ROOT)
+    assert len(found) >= 8 and all(claim.place.is_file() for claim in found)
+    text = unescape(claims.write(ROOT, tmp_path / "claims.html").read_text())
+    for claim in found:
+        assert "Question" in claim.parts and {"Verdict", "What stands out"} & claim.parts.keys(), claim.name
+        for said in (claim.verdict, *claim.parts.values()):
+            assert said and unescape(claims.inline(said)) in text, claim.name
+    assert "Not everything could be read" not in text and "<script" not in text
+    assert text.count("data:image/svg+xml") == len(list(ROOT.rglob("*figure.svg")))
+
+
+def test_a_claim_whose_text_is_missing_is_named(tmp_path):
+    text = claims.write(folder_of(tmp_path), tmp_path / "claims.html").read_text()
+    assert "Not everything could be read" in text and "two: " in text and "two/README.md is not there" in text
+    assert "Is word?" in text and 'href="experiments/one/README.md"' in text
+
+
+def test_a_folder_without_a_table_is_refused(tmp_path):
+    (tmp_path / "README.md").write_text("# nothing\n")
+    with pytest.raises(claims.NoClaims, match=r"README.md: holds no row"):
+        claims.read(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "attack", [each for each in PAYLOADS if "\n" not in each and "|" not in each and "`" not in each]
+)
+def test_no_text_becomes_an_element(attack, tmp_path):
+    attack = attack.encode("utf-8", "replace").decode()
+    (harmless, poisoned) = tmp_path / "harmless", tmp_path / "poisoned"
+    pages = [
+        claims.write(folder_of(at, text), tmp_path / f"{at.name}.html")
+        for at, text in ((harmless, "word"), (poisoned, attack))
+    ]
+    one, other = ([tag for tag, _ in Elements(each.read_text()).tags] for each in pages)
+    assert one == other
