@@ -34,7 +34,10 @@ function accuracyFigure(root) {
         .map((point) => ({ x: point[axis], n: point.n, text: pointText(arm, point), ...HEIGHTS[height](point) })),
     }));
     const without = arms.filter((_, i) => !series[i].points.length).map((arm) => arm.name);
-    missing.textContent = without.length ? `Not on this axis, since nothing was measured: ${without.join(", ")}.` : "";
+    missing.textContent = [
+      without.length ? `Not on this axis, since nothing was measured: ${without.join(", ")}.` : "",
+      height === "wrong" ? "Where nothing is wrong a point stands on the lowest line." : "",
+    ].join(" ").trim();
     const least = Math.min(0.1, ...data.arms.flatMap((arm) => arm.points.map((point) => 0.5 / point.n)));
     const y = height === "right" ? { yMax: 1 } : { yLog: [least, 1] };
     return { label: `${height} answers against ${xLabel}, ${series.length} curves`, height: innerWidth < 700 ? 300 : 400, series, xLabel, yLabel: `share ${height}`, xText, twos: axis === "rung", yText: height === "right" ? wholePercent : finePercent, names: true, ...y };
