@@ -11,17 +11,14 @@ from pathlib import Path
 from dlmreason import launch
 from dlmreason.launch_rules import Maybe
 
-KEY = "WANDB_API_KEY"
-NO_KEY = f"no key in {KEY}: copy yours from https://wandb.ai/authorize and run the same command as {KEY}=<key> make ..."
-
-
-RULES = {"name": Maybe(launch.RULES["name"]), **{key: rule for key, rule in launch.RULES.items() if key != "name"}}
+RULES = launch.RULES | {"name": Maybe(launch.RULES["name"])}
 """Without a run's name the dashboard is one of all runs."""
 
 
 def main(settings: launch.Settings) -> int:
     """The entry point."""
     from dlmreason.reports.dashboard import sections_of
+    from dlmreason.reports.mirror import KEY, NO_KEY
 
     with launch.refused("sections", ValueError, KeyError, TypeError):
         spec = sections_of(settings["sections"])

@@ -97,8 +97,7 @@ def metrics_log(folder: Path, mirror: Any = None) -> Callable[[str, dict[str, fl
         lines = [*kept, json.dumps({"step": entry["update"], **entry})]
         disk.write(path, "\n".join(lines) + "\n")
         if mirror is not None:
-            values = {f"{model}/{key}": value for key, value in entry.items() if key != "update"}
-            mirror.log(values, int(entry["update"]))
+            mirror.training(model, entry)
 
     return log
 
