@@ -5,7 +5,7 @@
 #   PIP_INDEX_URL and pip's other environment variables are pip's own, and mean what they mean everywhere.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv setup demo test test-all say-test say-test-all check tasks policies experiment experiments solve watch report dashboard sync backfill claim compare stopping match tune bench clean
+.PHONY: help venv setup demo test test-all say-test say-test-all check tasks policies experiment experiments solve watch report dashboard sync backfill claim compare stopping match tune sweep bench clean
 
 PYTHON  ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
                $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -51,6 +51,9 @@ experiment: .venv/.stamp  ## NAME=<claim> [ARGS=...]: trains what has no checkpo
 tune: .venv/.stamp  ## NAME=<claim> [ARGS=...]: as many trials of each arm on the validation split, best settings in tuning.yaml; an evaluation each
 	@test -n '$(NAME)' || { echo 'say which: make tune NAME=<claim>; `make experiments` lists them' >&2; exit 2; }
 	@$(RUN) -m dlmreason.tune experiment=$(NAME) $(ARGS)
+
+sweep: .venv/.stamp  ## [NAME=<sweep> ARGS=...]: every cell of sweeps/<sweep>.yaml, one after another or on Slurm; without NAME lists them: a run a cell
+	@$(RUN) -m dlmreason.sweep $(NAME) $(ARGS)
 
 tasks: .venv/.stamp  ## [ARGS='countdown4 zebra']: every task with an example, its thought, lengths and speed: 1 minute
 	@$(RUN) -m dlmreason.catalogue $(ARGS)

@@ -129,7 +129,21 @@ def test_verdict_figure_page_and_records_are_there(mirrored, held):
     assert {path.parent.name for path in media} == {"table", "plotly", "html"}
     (artifact,) = [line["artifact"] for line in held if line["type"] == "artifact" and "demo_0-records" in str(line)]
     assert artifact["type"] == "records"
-    assert "wandb" not in sys.modules
+
+
+def test_wandb_is_imported_by_its_own_process_alone(tmp_path):
+    program = """if True:
+        import sys
+        from pathlib import Path
+        from dlmreason.reports import mirror
+        mirror.sys.executable = "true"
+        out = mirror.Mirror(folder=sys.argv[1])
+        out.training("m", {"update": 1, "loss": 1.0, "seconds": 1.0})
+        out.finish()
+        print(*sys.modules)"""
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "dlmreason.reports.mirror" in loaded and loaded & {"wandb", "plotly", "torch", "hydra"} == set()
 
 
 def test_a_claims_runs_are_found_together(held):
