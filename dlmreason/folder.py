@@ -47,7 +47,9 @@ def describe(folder: Path, settings: Mapping[str, Any], *, first: bool = False) 
 
 
 def _write_run(folder: Path, run: Mapping[str, Any]) -> None:
-    disk.write(folder / "run.json", json.dumps(run, indent=1, default=str) + "\n")
+    from dlmreason.reports.redaction import redact
+
+    disk.write(folder / "run.json", json.dumps(redact(run), indent=1, default=str) + "\n")
 
 
 def note_read(folder: Path, arm: str, settings: Mapping[str, Any], key: str) -> None:

@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from dlmreason.analysis.packed import records_in
 from dlmreason.reports import series
-from dlmreason.reports.redaction import redact, redact_text
+from dlmreason.reports.redaction import redact, redact_text, shaped, without_shapes
 from dlmreason.reports.series import Rates, Row, Work
 from dlmreason.reports.shown import Shown
 
@@ -29,6 +29,8 @@ ROOM = 10_000
 """Calls that wait at most; more are dropped, since a slow mirror must not fill the memory."""
 MOST_ROWS = 10_000
 """Rows of a table: W&B shows no more."""
+TEXTS = (".jsonl", ".json", ".yaml", ".md", ".html", ".svg")
+"""Files that are searched for secrets before they are handed over."""
 PATIENCE = 60.0
 """Seconds that the end of a run waits for W&B."""
 
@@ -64,6 +66,7 @@ class Mirror:
         self.dropped = 0
         self._rates = Rates(work or {})
         self._waits = waits
+        self._folder = Path(folder)
         self._lost = mode == "disabled"
         self._finished = False
         self._queue: queue.Queue[bytes | None] = queue.Queue(ROOM)
@@ -152,12 +155,27 @@ class Mirror:
             self._lose(error)
 
     def page(self, name: str, path: Path | str) -> None:
-        """An HTML file, shown as it is."""
+        """An HTML file, shown as it is; one with the shape of a secret in it is shown without."""
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+            if shaped(text):
+                path = self._folder / "wandb" / f"{name}.html"
+                path.write_text(without_shapes(text), encoding="utf-8")
+        except Exception as error:
+            self._lose(error)
+            return
         self._send("page", {"name": name, "path": str(Path(path).resolve())})
 
     def artifact(self, name: str, kind: str, paths: Sequence[Path | str]) -> None:
-        """Files kept with the run."""
-        self._send("artifact", {"name": name, "type": kind, "paths": [str(Path(path).resolve()) for path in paths]})
+        """Files kept with the run, to the byte; those with the shape of a secret in them are left out, and named."""
+        kept = []
+        for path in map(Path, paths):
+            if path.suffix in TEXTS and path.exists() and shaped(path.read_text(encoding="utf-8", errors="replace")):
+                _say(f"{path} holds what looks like a secret and is not handed to W&B. {_SAFE}")
+            else:
+                kept.append(str(path.resolve()))
+        if kept:
+            self._send("artifact", {"name": name, "type": kind, "paths": kept})
 
     def summary(self, values: Mapping[str, Any]) -> None:
         """The run's last word, by name."""
