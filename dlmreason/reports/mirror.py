@@ -162,7 +162,7 @@ class Mirror:
                 path = self._folder / "wandb" / f"{name}.html"
                 path.write_text(without_shapes(text), encoding="utf-8")
         except Exception as error:
-            self._lose(error)
+            _say(f"{path} is not handed to W&B ({type(error).__name__}). {_SAFE}")
             return
         self._send("page", {"name": name, "path": str(Path(path).resolve())})
 
@@ -170,7 +170,12 @@ class Mirror:
         """Files kept with the run, to the byte; those with the shape of a secret in them are left out, and named."""
         kept = []
         for path in map(Path, paths):
-            if path.suffix in TEXTS and path.exists() and shaped(path.read_text(encoding="utf-8", errors="replace")):
+            try:
+                holds = path.suffix in TEXTS and shaped(path.read_text(encoding="utf-8", errors="replace"))
+            except Exception as error:
+                _say(f"{path} is not handed to W&B ({type(error).__name__}). {_SAFE}")
+                continue
+            if holds:
                 _say(f"{path} holds what looks like a secret and is not handed to W&B. {_SAFE}")
             else:
                 kept.append(str(path.resolve()))

@@ -153,6 +153,15 @@ def test_a_claims_runs_are_found_together(held):
         assert word in said
 
 
+def test_a_file_that_is_not_there_costs_nothing_but_itself(monkeypatch, tmp_path, capsys):
+    stand_in(monkeypatch, tmp_path, "import sys; sys.stdin.read()")
+    out = Mirror(folder=tmp_path)
+    out.page("p", tmp_path / "missing.html")
+    out.artifact("r", "records", [tmp_path / "missing.jsonl"])
+    out.finish()
+    assert not out.failed and capsys.readouterr().err.count("is not handed to W&B") == 2
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", ["cut", "gone", "none"])
 def test_a_lost_or_damaged_run_is_rebuilt_row_by_row(damage, mirrored, held, tmp_path):
