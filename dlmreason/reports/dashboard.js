@@ -11,7 +11,7 @@ function curvesPanel(panel) {
   const top = Math.max(1e-9, ...panel.curves.flatMap((curve) => curve.points.map((point) => point[1])));
   const alone = panel.along === "update";
   const series = panel.curves.map((curve, i) => ({
-    name: curve.name, colour: i, dashed: alone,
+    name: curve.label, colour: i, dashed: alone,
     points: curve.points.map(([x, y]) => ({ x, y, text: `${curve.name}\n${panel.along} ${panel.along === "flops" ? flops(x) : count(x)}: ${short(y)}` })),
   }));
   for (const each of series) keys.append(html("li", {}, swatch(each.colour, each.dashed), each.name));

@@ -75,7 +75,9 @@ def _drawn(panel: Panel, shown: Shown, rows: Sequence[Row]) -> dict[str, Any] | 
     """What the script draws; None where the run has nothing of it."""
     if panel.kind in CURVES:
         names = [name for name in names_of(rows) if panel.finds(name)]
-        curves = [{"name": name, "points": _points(rows, name, panel.along)} for name in names]
+        curves = [
+            {"name": name, "label": _label(name, panel), "points": _points(rows, name, panel.along)} for name in names
+        ]
         curves = [curve for curve in curves if curve["points"]]
         return {"title": panel.title, "along": panel.along, "curves": curves} if curves else None
     (name,) = panel.names
@@ -83,6 +85,12 @@ def _drawn(panel: Panel, shown: Shown, rows: Sequence[Row]) -> dict[str, Any] | 
         return {"title": panel.title, "file": FILES[panel.kind]} if FILES[panel.kind] in shown.files else None
     table = next((each for each in shown.tables if each.name == name), None)
     return {"title": panel.title, "columns": table.columns, "rows": table.rows[:MOST_ROWS]} if table else None
+
+
+def _label(name: str, panel: Panel) -> str:
+    """A curve as its panel names it: the model or arm, and the metric where the panel has several."""
+    *_, owner, metric = name.split("/")
+    return owner if len(panel.names) == 1 else f"{owner} {metric}"
 
 
 def _points(rows: Sequence[Row], name: str, along: str) -> list[tuple[float, float]]:

@@ -110,6 +110,9 @@ def test_the_file_draws_what_the_run_logged(logged):
     shown = shown_of(logged)
     names = series.names_of(shown.rows)
     assert {name for _, name in curves} == set(names)
+    labels = {panel["title"]: [curve["label"] for curve in panel.get("curves", ())] for panel in drawn}
+    assert all(len(set(each)) == len(each) for each in labels.values())
+    assert labels["Learning rate"] == ["answer", "diffusion"] and "confidence low" in labels["95 % intervals"]
     loss = curves["update", "diffusion/loss"]
     assert loss[0] == [1, 3.0] and 200 < len(loss) < 600
     right = curves["flops", "answers/confidence/accuracy"]
