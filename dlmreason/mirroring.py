@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dlmreason import disk
+from dlmreason import disk, launch
 from dlmreason.report import json_of
 from dlmreason.reports.findable import findable
 from dlmreason.reports.mirror import Mirror
@@ -22,7 +22,12 @@ PRODUCT = "matrix_product_flops_per_second"
 def mirror_of(settings: Mapping[str, Any], job: str, task: Any, models: Mapping[str, Any], folder: Path) -> Mirror:
     """The mirror that the settings ask for. models: of `assembly.Model`, those to be trained."""
     logger = settings["logger"]
-    product = None if logger["mode"] == "disabled" else _product(settings, folder)
+    product = None
+    if logger["mode"] != "disabled":
+        try:
+            product = _product(settings, folder)
+        except (OSError, RuntimeError) as error:  # no memory, no disk: what is not known is not logged
+            launch.say(f"how fast a matrix product is here could not be measured, so no mfu is logged ({error})")
     work = {name: Work(each.trainer.batch_size, each.flops() / each.updates, product) for name, each in models.items()}
     named = findable(settings, job, task.name)
     return Mirror(logger["mode"], project=logger["project"], **named, folder=folder, config=settings, work=work)

@@ -60,7 +60,7 @@ class Mirror:
         if mode not in MODES:
             raise ValueError(f"logger.mode={mode!r} is none of {', '.join(MODES)}: choose one of them")
         if mode == "online" and not os.environ.get(KEY):
-            _say(f"no key in {KEY}: W&B stays offline in {Path(folder) / 'wandb'}; `wandb sync` uploads it later")
+            _say(f"no key in {KEY}: W&B stays offline in {Path(folder) / 'wandb'}; `make sync` uploads it later")
             mode = "offline"
         self.mode = mode
         self.dropped = 0
@@ -133,7 +133,10 @@ class Mirror:
 
     def training(self, model: str, entry: Mapping[str, float]) -> None:
         """An entry of a training, with what it did in a second."""
-        self.row(series.training(model, self._rates(model, entry)))
+        try:
+            self.row(series.training(model, self._rates(model, entry)))
+        except Exception as error:
+            self._lose(error)
 
     def row(self, row: Row) -> None:
         """Numbers at a place on an axis; models of a run each count their own updates."""

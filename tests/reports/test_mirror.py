@@ -162,6 +162,14 @@ def test_a_file_that_is_not_there_costs_nothing_but_itself(monkeypatch, tmp_path
     assert not out.failed and capsys.readouterr().err.count("is not handed to W&B") == 2
 
 
+def test_an_entry_that_is_none_is_not_the_runs_trouble(monkeypatch, tmp_path, capsys):
+    stand_in(monkeypatch, tmp_path, "import sys; sys.stdin.read()")
+    out = Mirror(folder=tmp_path, work={"m": Work(1, 1.0)})
+    out.training("m", {"loss": 1.0})  # of no update
+    out.finish()
+    assert "W&B is lost (KeyError" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", ["cut", "gone", "none"])
 def test_a_lost_or_damaged_run_is_rebuilt_row_by_row(damage, mirrored, held, tmp_path):
