@@ -5,7 +5,7 @@
 #   PIP_INDEX_URL and pip's other environment variables are pip's own, and mean what they mean everywhere.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv setup demo test test-all say-test say-test-all check tasks policies experiment experiments solve watch report claim claims compare compare-page stopping match tune bench clean
+.PHONY: help venv setup demo test test-all say-test say-test-all check tasks policies experiment experiments solve watch report dashboard sync backfill claim claims compare compare-page stopping match tune sweep bench clean
 
 PYTHON  ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
                $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -52,6 +52,9 @@ tune: .venv/.stamp  ## NAME=<claim> [ARGS=...]: as many trials of each arm on th
 	@test -n '$(NAME)' || { echo 'say which: make tune NAME=<claim>; `make experiments` lists them' >&2; exit 2; }
 	@$(RUN) -m dlmreason.tune experiment=$(NAME) $(ARGS)
 
+sweep: .venv/.stamp  ## [NAME=<sweep> ARGS=...]: every cell of sweeps/<sweep>.yaml, one after another or on Slurm; without NAME lists them: a run a cell
+	@$(RUN) -m dlmreason.sweep $(NAME) $(ARGS)
+
 tasks: .venv/.stamp  ## [ARGS='countdown4 zebra']: every task with an example, its thought, lengths and speed: 1 minute
 	@$(RUN) -m dlmreason.catalogue $(ARGS)
 
@@ -73,6 +76,16 @@ watch: .venv/.stamp  ## PUZZLE=... [PASSES=1024 ARGS='pace=20 policy=restarts']:
 report: .venv/.stamp  ## NAME=<name>: makes the table and page of outputs/<name> again: seconds
 	@test -n '$(NAME)' || { echo 'say which: make report NAME=<name>, a folder of outputs/' >&2; exit 2; }
 	@$(RUN) -m dlmreason.report name=$(NAME) $(ARGS)
+
+dashboard: .venv/.stamp  ## [NAME=<name>]: outputs/<name>/dashboard.html; without NAME the same as a W&B workspace, which needs a key: seconds
+	@$(RUN) -m dlmreason.dashboard $(if $(NAME),name=$(NAME)) $(ARGS)
+
+sync: .venv/.stamp  ## [NAME=<name>]: uploads the W&B runs that stayed offline, of one folder of outputs/ or of all; needs a key
+	@$(RUN) -m dlmreason.sync $(if $(NAME),name=$(NAME)) $(ARGS)
+
+backfill: .venv/.stamp  ## NAME=<name>: makes the W&B run of outputs/<name> anew from its own files: seconds
+	@test -n '$(NAME)' || { echo 'say which: make backfill NAME=<name>, a folder of outputs/' >&2; exit 2; }
+	@$(RUN) -m dlmreason.backfill name=$(NAME) $(ARGS)
 
 claim: .venv/.stamp  ## FROM='outputs/a outputs/b' TO=experiments/<claim>: what of a claim's runs is committed: seconds
 	@test -n '$(FROM)' -a -n '$(TO)' || { echo "say which: make claim FROM='outputs/demo outputs/demo_1' TO=experiments/demo" >&2; exit 2; }

@@ -31,7 +31,8 @@ def main(settings: launch.Settings) -> int:
     import torch
 
     from dlmreason import assembly, assembly_arms, equal_compute, sharding
-    from dlmreason.reports.mirror import Mirror
+    from dlmreason.mirroring import mirror_of
+    from dlmreason.reports.shown import found_in
 
     settings = _one_policy(tuned(settings))
     shards = sharding.shards_of(settings)
@@ -56,16 +57,7 @@ def main(settings: launch.Settings) -> int:
         describe(folder, settings, first=True)
         equal_compute.tell(affordable)
         disk.write(folder / "matching.json", json.dumps(equal_compute.plain(affordable), indent=1) + "\n")
-        mirror = Mirror(
-            settings["logger"]["mode"],
-            project=settings["logger"]["project"],
-            name=settings["name"],
-            group=settings["logger"]["group"] or settings["name"],
-            job_type="experiment",
-            tags=settings["logger"]["tags"],
-            folder=folder,
-            config=settings,
-        )
+        mirror = mirror_of(settings, "experiment", task, models, folder)
         code = 1
         try:
             log = metrics_log(folder, mirror)
@@ -79,9 +71,8 @@ def main(settings: launch.Settings) -> int:
                 timed(each, settings, folder)
             describe(folder, settings)
             keep_traces(folder, settings, {each.name: each.arm for each in asked}, items)
-            found = report(folder)
-            mirror.report(found, folder / "report.html")
-            mirror.artifact(f"{settings['name']}-records", "records", [folder / "records.jsonl"])
+            report(folder)
+            mirror.found(lambda: found_in(folder), folder)
             code = 0
         finally:
             mirror.finish(code)

@@ -47,7 +47,9 @@ def describe(folder: Path, settings: Mapping[str, Any], *, first: bool = False) 
 
 
 def _write_run(folder: Path, run: Mapping[str, Any]) -> None:
-    disk.write(folder / "run.json", json.dumps(run, indent=1, default=str) + "\n")
+    from dlmreason.reports.redaction import redact
+
+    disk.write(folder / "run.json", json.dumps(redact(run), indent=1, default=str) + "\n")
 
 
 def note_read(folder: Path, arm: str, settings: Mapping[str, Any], key: str) -> None:
@@ -97,8 +99,7 @@ def metrics_log(folder: Path, mirror: Any = None) -> Callable[[str, dict[str, fl
         lines = [*kept, json.dumps({"step": entry["update"], **entry})]
         disk.write(path, "\n".join(lines) + "\n")
         if mirror is not None:
-            values = {f"{model}/{key}": value for key, value in entry.items() if key != "update"}
-            mirror.log(values, int(entry["update"]))
+            mirror.training(model, entry)
 
     return log
 

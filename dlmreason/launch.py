@@ -54,6 +54,7 @@ def run(
         tree = Tree(conf or conf_folder(), command.read.config_name or config_name, command.read.config_dir)
         count = 0 if command.completes else _check(command, tree, rules, checks)
         codes: list[int] = []
+        here = os.getpid()
 
         def job(settings: Settings) -> None:
             if command.sweep:
@@ -64,6 +65,8 @@ def run(
                 return main(settings) or 0
 
             codes.append(_exit_code(checked))
+            if codes[-1] and os.getpid() != here:  # a launcher's job, whose codes nobody here will see
+                raise RuntimeError(f"this job of the sweep ended with exit code {codes[-1]}; its log says why")
 
         call_hydra(command, tree, job)
         return next((code for code in codes if code), 0)

@@ -13,6 +13,8 @@ from fnmatch import fnmatchcase
 from itertools import pairwise
 from typing import Any, Protocol
 
+from dlmreason.reports.redaction import shaped
+
 Settings = dict[str, Any]
 """A whole configuration as plain containers: dicts with text keys, lists, text, numbers, booleans, None."""
 
@@ -123,7 +125,8 @@ class Name:
 
     def check(self, value: object) -> str | None:
         if isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", value):
-            return None
+            secret = "looks like a secret, and a name is written everywhere: choose another, and change the secret"
+            return secret if shaped(value) else None
         allowed = "must be a name: letters, digits, '.', '_' and '-', starting with a letter or digit, at most 100"
         return allowed + (
             "; this one reads as a number: put a letter in front" if isinstance(value, int | float) else ""

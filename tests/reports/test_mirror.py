@@ -2,6 +2,8 @@
 
 import json
 import os
+import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,8 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from dlmreason.reports import mirror
+from dlmreason.reports import mirror, series
+from dlmreason.reports.backfill import backfill
+from dlmreason.reports.findable import findable
 from dlmreason.reports.mirror import Mirror
+from dlmreason.reports.series import Work
+from dlmreason.reports.shown import found_in, shown_of
+from tests.reports.leet import inspect, rows_of
 
 
 @pytest.fixture(autouse=True)
@@ -31,39 +38,186 @@ def stand_in(monkeypatch, tmp_path, script: str) -> None:
     )
 
 
-def inspect(folder: Path) -> list[dict]:
-    (run,) = (folder / "wandb").glob("offline-run-*")
-    command = [str(Path(sys.executable).with_name("wandb")), "leet", "inspect", "--json", str(run)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return [json.loads(line) for line in done.stdout.splitlines()]
+def tables_of(folder: Path) -> dict[str, dict]:
+    paths = (folder / "wandb").glob("offline-run-*/files/media/table/*.json")
+    return {path.name.rsplit("_", 2)[0]: json.loads(path.read_text()) for path in paths}
 
 
-def test_everything_arrives_offline(run_folder, tmp_path, capsys):
-    summary = json.loads((run_folder / "summary.json").read_text())
-    page = tmp_path / "report.html"
-    page.write_text("<p>hello")
-    out = Mirror(
-        "offline", name="demo", group="g", tags=["t"], folder=tmp_path, config={"seed": 3, "api_key": "x" * 40}
+@pytest.fixture(scope="session")
+def recorded(build_run, tmp_path_factory):
+    """A made-up run with two trainings, models and a machine."""
+    folder = build_run(tmp_path_factory.mktemp("recorded") / "demo_0", puzzles=20)
+    dice, secret = random.Random(0), "x" * 40
+    (folder / "metrics").mkdir()
+    for model in ("thought", "diffusion"):
+        entries = [
+            {"update": i, "loss": dice.random(), "lr": 0.1 + dice.random(), "seconds": i / 3} for i in range(1, 9)
+        ]
+        entries.insert(4, {"update": 4, "accuracy": dice.random(), "held_out_loss": 1 / 3, "seconds": 1.5})
+        lines = (json.dumps({"step": entry["update"], **entry}) + "\n" for entry in entries)
+        (folder / "metrics" / f"{model}.jsonl").write_text("".join(lines))
+        (folder / "models" / model).mkdir(parents=True)
+        about = {"extra": {"updates": 8, "training_flops": 8e9 / 3}}
+        (folder / "models" / model / "description.json").write_text(json.dumps(about))
+    (folder / "machine.json").write_text('{"matrix_product_flops_per_second": 7e9}')
+    (folder / "report.html").write_text("<p>hello")
+    (folder / "config.yaml").write_text(
+        "name: demo_0\nseed: 0\nmodels: {thought: {}, diffusion: {}}\ntrainer: {batch_size: 32}\n"
+        f"logger: {{project: p, group: null, tags: [mine], api_key: {secret}}}\n"
     )
-    for step in (10, 20, 5, 15):  # a second model counts its updates from the start again
-        out.log({"loss": step / 7}, step)
-    out.report(summary, page)
-    out.artifact("records", "records", [run_folder / "records.jsonl"])
+    (folder / "run.json").write_text('{"name": "demo_0"}')
+    return folder
+
+
+def live(folder: Path) -> None:
+    """Hands over as a run does: an entry when it is told, the results at the end."""
+    settings = series.settings_of(folder)
+    named = findable(settings, "experiment", "sudoku6x6")
+    out = Mirror("offline", project="p", **named, folder=folder, config=settings, work=series.work_of(folder))
+    for model in ("thought", "diffusion"):
+        for line in (folder / "metrics" / f"{model}.jsonl").read_text().splitlines():
+            out.training(model, {name: value for name, value in json.loads(line).items() if name != "step"})
+    out.found(lambda: found_in(folder), folder)
     out.finish()
-    assert capsys.readouterr().err == "", (tmp_path / "wandb" / "mirror.log").read_text()
-    lines = inspect(tmp_path)
-    items = [line["history"]["item"] for line in lines if line["type"] == "history"]
-    assert [(item["update"], item["loss"]) for item in items if "loss" in item] == [
-        (step, step / 7) for step in (10, 20, 5, 15)
-    ]
-    everything = json.dumps(lines)
-    assert "x" * 40 not in everything and "(redacted)" in everything and summary["verdict"][:40] in everything
-    assert any(line["type"] == "artifact" for line in lines)
-    media = list((tmp_path / "wandb").glob("offline-run-*/files/media/*/*"))
+    assert not out.failed, (folder / "wandb" / "mirror.log").read_text()
+
+
+@pytest.fixture(scope="session")
+def mirrored(recorded, tmp_path_factory):
+    """The same run with W&B's copy of it."""
+    folder = shutil.copytree(recorded, tmp_path_factory.mktemp("mirrored") / "demo_0")
+    live(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def held(mirrored):
+    """What W&B's own reader finds in it."""
+    return inspect(mirrored)
+
+
+def test_every_number_of_ours_is_there_and_equal(mirrored, held):
+    """To the bit, in order: what W&B holds is what the run's own files say."""
+    lines = held
+    shown = shown_of(mirrored)
+    assert rows_of(lines) == [row.values for row in shown.rows]
+    loss = [row["diffusion/loss"] for row in rows_of(lines) if "diffusion/loss" in row]
+    written = (mirrored / "metrics" / "diffusion.jsonl").read_text().splitlines()
+    assert loss == [json.loads(line)["loss"] for line in written if "loss" in json.loads(line)]
+    assert {"thought/mfu", "thought/flops_per_second", "thought/examples_per_second"} <= set(rows_of(lines)[0])
+    tables = tables_of(mirrored)
+    assert {name: (table["columns"], table["data"]) for name, table in tables.items()} == {
+        table.name: (list(table.columns), table.rows) for table in shown.tables
+    }
+
+
+def test_each_name_has_its_axis(held):
+    told = [line["metric"] for line in held if line["type"] == "metric" and line["metric"].get("step_metric")]
+    axes = {each["name"]: each["step_metric"] for each in told}
+    assert len(told) == len(axes)  # each once
+    assert axes.items() >= {
+        "diffusion/loss": "update", "answers/confidence/accuracy": "budget", "mind/change_of_mind/doubted": "budget",
+    }.items()  # fmt: skip
+
+
+def test_verdict_figure_page_and_records_are_there(mirrored, held):
+    everything = json.dumps(held)
+    summary = json.loads((mirrored / "summary.json").read_text())
+    assert summary["verdict"][:40] in everything
+    assert "x" * 40 not in everything and "(redacted)" in everything
+    media = list((mirrored / "wandb").glob("offline-run-*/files/media/*/*"))
     assert {path.parent.name for path in media} == {"table", "plotly", "html"}
-    (table,) = (path for path in media if path.parent.name == "table")
-    assert len(json.loads(table.read_text())["data"]) == sum(len(arm["points"]) for arm in summary["arms"].values())
-    assert "wandb" not in sys.modules
+    (artifact,) = [line["artifact"] for line in held if line["type"] == "artifact" and "demo_0-records" in str(line)]
+    assert artifact["type"] == "records"
+
+
+def test_wandb_is_imported_by_its_own_process_alone(tmp_path):
+    program = """if True:
+        import sys
+        from pathlib import Path
+        from dlmreason.reports import mirror
+        mirror.sys.executable = "true"
+        out = mirror.Mirror(folder=sys.argv[1])
+        out.training("m", {"update": 1, "loss": 1.0, "seconds": 1.0})
+        out.finish()
+        print(*sys.modules)"""
+    done = subprocess.run([sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "dlmreason.reports.mirror" in loaded and loaded & {"wandb", "plotly", "torch", "hydra"} == set()
+
+
+def test_a_claims_runs_are_found_together(held):
+    (run,) = [line["run"] for line in held if line["type"] == "run"]
+    said = json.dumps(run)
+    for word in ('"demo_0"', '"demo"', '"experiment"', '"mine"', '"sudoku6x6"', '"seed-0"'):
+        assert word in said
+
+
+def test_a_file_that_is_not_there_costs_nothing_but_itself(monkeypatch, tmp_path, capsys):
+    stand_in(monkeypatch, tmp_path, "import sys; sys.stdin.read()")
+    out = Mirror(folder=tmp_path)
+    out.page("p", tmp_path / "missing.html")
+    out.artifact("r", "records", [tmp_path / "missing.jsonl"])
+    out.finish()
+    assert not out.failed and capsys.readouterr().err.count("is not handed to W&B") == 2
+
+
+def test_an_entry_that_is_none_is_not_the_runs_trouble(monkeypatch, tmp_path, capsys):
+    stand_in(monkeypatch, tmp_path, "import sys; sys.stdin.read()")
+    out = Mirror(folder=tmp_path, work={"m": Work(1, 1.0)})
+    out.training("m", {"loss": 1.0})  # of no update
+    out.finish()
+    assert "W&B is lost (KeyError" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", ["cut", "gone", "none"])
+def test_a_lost_or_damaged_run_is_rebuilt_row_by_row(damage, mirrored, held, tmp_path):
+    folder = shutil.copytree(mirrored, tmp_path / "demo_0", symlinks=True)
+    (old,) = (folder / "wandb").glob("offline-run-*")
+    if damage == "gone":
+        shutil.rmtree(folder / "wandb")
+    if damage == "cut":
+        (log,) = old.glob("*.wandb")
+        log.write_bytes(log.read_bytes()[: log.stat().st_size // 3])
+        assert len(rows_of(inspect(folder))) < len(rows_of(held))
+    new = backfill(folder, pytest.fail)
+    assert new is not None and new.name != old.name
+    lines = inspect(folder)  # the only one there
+    assert rows_of(lines) == rows_of(held)
+    assert tables_of(folder) == tables_of(mirrored)
+    assert damage == "gone" or (folder / "wandb" / "replaced" / old.name).is_dir()
+    run, before = (next(line["run"] for line in each if line["type"] == "run") for each in (lines, held))
+    same = ("display_name", "run_group", "job_type", "tags", "project")
+    assert {name: run.get(name) for name in same} == {name: before.get(name) for name in same}
+    assert run["display_name"] == "demo_0" and run["run_group"] == "demo"
+
+
+def test_a_rebuilding_that_fails_moves_nothing(mirrored, tmp_path, monkeypatch):
+    folder = shutil.copytree(mirrored, tmp_path / "demo_0", symlinks=True)
+    before = sorted(path.name for path in (folder / "wandb").iterdir())
+    stand_in(monkeypatch, tmp_path, FAULTS["dies at once"])
+    assert backfill(folder, lambda _: None) is None
+    assert sorted(path.name for path in (folder / "wandb").iterdir()) == before
+
+
+def test_nothing_logged_is_nothing_to_rebuild(tmp_path):
+    with pytest.raises(ValueError, match="neither metrics nor results"):
+        backfill(tmp_path, lambda _: None)
+
+
+def test_a_call_costs_a_training_nothing(monkeypatch, tmp_path):
+    """Fifty updates of a small network, an entry's worth, take 150 ms and more: of that a call may take 2 %."""
+    stand_in(monkeypatch, tmp_path, "import sys; sys.stdin.read()")
+    out = Mirror(folder=tmp_path, work={"m": Work(32, 1e9, 1e9)})
+    entry = {f"metric_{number}": number / 7 for number in range(12)} | {"loss": 1.0}
+    took = []
+    for update in range(1, 1000):
+        began = time.perf_counter()
+        out.training("m", entry | {"update": update, "seconds": float(update)})
+        took.append(time.perf_counter() - began)
+    out.finish()
+    assert sorted(took)[len(took) // 2] < 0.02 * 0.150
 
 
 def test_online_without_a_key_is_offline_and_says_so(monkeypatch, tmp_path, capsys):
@@ -94,7 +248,9 @@ def use(out: Mirror, tmp_path: Path) -> None:
     out.page("p", tmp_path / "missing.html")
     out.artifact("r", "records", [tmp_path / "missing"])
     out.summary({"a": object()})
-    out.report({"arms": {}, "task": "t", "puzzles": 1, "verdict": "v"})
+    out.training("m", {"update": 1, "loss": 1.0, "seconds": 1.0})
+    out.found(lambda: found_in(tmp_path), tmp_path)
+    out.found(lambda: 1 / 0, tmp_path)
 
 
 FAULTS = {

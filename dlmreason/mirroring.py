@@ -1,0 +1,50 @@
+"""The W&B mirror of a run, with what it has to know of the run's models and machine.
+
+This file decides what an update is worth, and that the yardstick of its speed is measured once for each output folder,
+where it is kept: what is logged later is held against the same.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from dlmreason import disk, launch
+from dlmreason.report import json_of
+from dlmreason.reports.findable import findable
+from dlmreason.reports.mirror import Mirror
+from dlmreason.reports.series import Work
+
+MACHINE = "machine.json"
+PRODUCT = "matrix_product_flops_per_second"
+
+
+def mirror_of(settings: Mapping[str, Any], job: str, task: Any, models: Mapping[str, Any], folder: Path) -> Mirror:
+    """The mirror that the settings ask for. models: of `assembly.Model`, those to be trained."""
+    logger = settings["logger"]
+    product = None
+    if logger["mode"] != "disabled":
+        try:
+            product = _product(settings, folder)
+        except (OSError, RuntimeError) as error:  # no memory, no disk: what is not known is not logged
+            launch.say(f"how fast a matrix product is here could not be measured, so no mfu is logged ({error})")
+    work = {name: Work(each.trainer.batch_size, each.flops() / each.updates, product) for name, each in models.items()}
+    named = findable(settings, job, task.name)
+    return Mirror(logger["mode"], project=logger["project"], **named, folder=folder, config=settings, work=work)
+
+
+def _product(settings: Mapping[str, Any], folder: Path) -> float:
+    """Of the device, threads and precision of these settings, measured now where the folder holds none of them."""
+    import torch
+
+    from dlmreason import assembly
+    from dlmreason.compute.product import product_flops
+
+    device, path = assembly.device_of(settings), folder / MACHINE
+    precision = str(settings["trainer"]["precision"])
+    known, asked = json_of(path), {"device": device.type, "threads": torch.get_num_threads(), "precision": precision}
+    if asked.items() <= known.items() and PRODUCT in known:
+        return float(known[PRODUCT])
+    flops = product_flops(device, torch.bfloat16 if precision.startswith("bf16") else torch.float32)
+    disk.write(path, json.dumps(asked | {PRODUCT: flops}, indent=1) + "\n")
+    return flops
