@@ -1,7 +1,6 @@
 // Fills the places that a dashboard leaves for its panels from the JSON inside it: curves, tables to be searched, links.
 "use strict";
 
-const data = JSON.parse(document.getElementById("data").textContent).sections;
 const SHOWN = 25; // rows of a table at a time
 
 const short = (value) => (value === 0 ? "0" : Math.abs(value) >= 1e5 || Math.abs(value) < 1e-3 ? value.toExponential(2) : String(Number(value.toPrecision(4))));
@@ -39,7 +38,7 @@ function tablePanel(panel) {
 const linkPanel = (panel) => html("p", {}, html("a", { href: panel.file }, `${panel.title}: ${panel.file}`));
 
 for (const root of document.querySelectorAll("[data-panels]")) {
-  const panels = data[Number(root.dataset.panels)], grid = html("div", { class: "multiples" });
+  const panels = data.sections[Number(root.dataset.panels)], grid = html("div", { class: "multiples" });
   for (const panel of panels) {
     if (panel.curves) grid.append(curvesPanel(panel));
     else root.append(panel.rows ? tablePanel(panel) : linkPanel(panel));
