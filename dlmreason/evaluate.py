@@ -126,7 +126,7 @@ def asked_of(settings: launch.Settings) -> tuple[launch.Settings, list["Asked"]]
     torch.set_num_threads(settings["threads"])
     asked = {key: value for key, value in settings["task"].items() if value is not None}
     diffusion = made.kind == "diffusion"
-    name = settings["arm"] or (settings["policy"]["name"] if diffusion else made.name)
+    name = settings["as_arm"] or (settings["policy"]["name"] if diffusion else made.name)
     arm = {"kind": made.kind, "model": made.name}
     decoding = settings.get("decoding")
     if diffusion and decoding:

@@ -257,6 +257,7 @@ RULES: dict[str, Rule] = {
     "*objective.lengths": Several(COUNT, fewest=2),
     "*objective.window": COUNT,
     "*policy.temperature": Real(0),
+    "*policy.*.temperature": Real(0),
     "arms.*.temperature": Real(above=0),
     "arms.*.passes": Maybe(Integer(1, 2**40)),
     "arms.*.block_cache": Boolean(),

@@ -206,7 +206,7 @@ def test_an_option_is_built(group: str, option: str) -> None:
     BUILD[group](option)
 
 
-CARRYING = {"annealed_episodes", "noisy_episodes", "forgetful_episodes", "carry_only"}
+CARRYING = {"annealed_episodes", "noisy_episodes", "forgetful_episodes", "forgetful", "carry_only"}
 
 
 def test_every_policy_is_compared() -> None:

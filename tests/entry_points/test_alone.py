@@ -39,6 +39,13 @@ def test_train_again_trains_nothing(sudoku: Path, tmp_path: Path, capsys: pytest
     assert content(sudoku) == before
 
 
+def test_an_arm_is_named_as_one_likes(finished: Path, tmp_path: Path) -> None:
+    argv = ("budget=tiny", "budget.examples=2", *MACHINE, f"output={tmp_path / 'it'}", "as_arm=mine")
+    assert start("evaluate", f"checkpoint={finished / 'models' / 'diffusion'}", *argv) == 0
+    found = read(tmp_path / "it" / "records.jsonl", Record).items
+    assert {record.arm.partition(".")[0] for record in found} == {"mine"}
+
+
 @pytest.mark.parametrize("model", ["diffusion", "answer"])
 def test_evaluate_alone_answers_as_in_the_experiment(model: str, finished: Path, tmp_path: Path) -> None:
     argv = ("budget=tiny", "budget.width=2", "budget.examples=5", *MACHINE, f"output={tmp_path / 'alone'}")

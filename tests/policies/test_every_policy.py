@@ -62,7 +62,7 @@ def network(emits_mask: bool = False, carry: bool = False) -> Denoise:
     return Denoise(made, MASK)
 
 
-CARRYING = {"annealed_episodes", "noisy_episodes", "forgetful_episodes", "carry_only"}
+CARRYING = {"annealed_episodes", "noisy_episodes", "forgetful_episodes", "forgetful", "carry_only"}
 
 
 def network_of(name: str) -> Denoise:
