@@ -61,7 +61,7 @@ def visitor(chromium: Any) -> Visitor:
         context = chromium.new_context(
             viewport={"width": width, "height": height}, color_scheme=scheme, accept_downloads=True
         )
-        context.set_default_timeout(60_000)
+        context.set_default_timeout(240_000)  # a guard against hanging, not a measure
         page = context.new_page()
         found = Visit(page)
         page.on("console", lambda message: found.told.append(message.text))

@@ -56,7 +56,7 @@ def recorded(build_run, tmp_path_factory):
         entries.insert(4, {"update": 4, "accuracy": dice.random(), "held_out_loss": 1 / 3, "seconds": 1.5})
         lines = (json.dumps({"step": entry["update"], **entry}) + "\n" for entry in entries)
         (folder / "metrics" / f"{model}.jsonl").write_text("".join(lines))
-        (folder / "models" / model).mkdir(parents=True)
+        (folder / "models" / model).mkdir(parents=True, exist_ok=True)
         about = {"extra": {"updates": 8, "training_flops": 8e9 / 3}}
         (folder / "models" / model / "description.json").write_text(json.dumps(about))
     (folder / "machine.json").write_text('{"matrix_product_flops_per_second": 7e9}')
