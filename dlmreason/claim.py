@@ -6,6 +6,7 @@ settings, seeds, commands and versions, nothing of the machine's folders.
 """
 
 import json
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -53,7 +54,7 @@ def told(runs: Sequence[Mapping[str, Any]], learning: Sequence[Mapping[str, Mapp
     """What is kept of the runs' own descriptions. learning: of each run, accuracy at half and full training by model;
     the mean is kept."""
     models = {name: [each[name] for each in learning if name in each] for each in learning for name in each}
-    return {
+    about = {
         **{key: runs[0].get(key) for key in ("title", *SAME[1:], "task")},
         "seeds": [run.get("seed") for run in runs],
         "test_reads": [run.get("test_reads", {}) for run in runs],
@@ -64,6 +65,18 @@ def told(runs: Sequence[Mapping[str, Any]], learning: Sequence[Mapping[str, Mapp
             for name, of in models.items()
         },
     }
+    kept: dict[str, Any] = _placeless(about)
+    return kept
+
+
+def _placeless(value: Any) -> Any:
+    """The same without the folders of the machine: of a text that is an absolute path, or `key=` and one, the last
+    part stays."""
+    if isinstance(value, dict):
+        return {key: _placeless(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_placeless(each) for each in value]
+    return re.sub(r"^([\w.]+=)?/(?:[^/]+/)*", r"\1<path>/", value) if isinstance(value, str) else value
 
 
 def _whole(path: Path, kind: Any) -> list[Any]:
