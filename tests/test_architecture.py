@@ -26,7 +26,7 @@ def texts() -> list[Path]:
         text=True,
         check=False,
     ).stdout
-    suffixes = {".py", ".md", ".toml", ".yaml", ".cff", ".html", ".css", ".js", ".txt", ""}
+    suffixes = {".py", ".md", ".toml", ".yaml", ".json", ".jsonl", ".cff", ".html", ".css", ".js", ".txt", ""}
     return [
         path
         for path in (ROOT / name for name in listed.split("\0") if name)
