@@ -7,6 +7,7 @@ are nor who is told of the progress.
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -97,8 +98,13 @@ def due(plan: Plan, arm: Any, folder: Path, settings: Mapping[str, Any]) -> list
     left = unanswered(plan, folder, settings)
     if not isinstance(arm, DiffusionArm) or arm.counters is None:
         return left
-    wanted = {each.id for each in (*left, *uncounted(arm, plan.examples, plan.ladder, counted_of(plan, folder)))}
-    return [each for each in plan.examples if each.id in wanted]
+    return either(plan.examples, left, uncounted(arm, plan.examples, plan.ladder, counted_of(plan, folder)))
+
+
+def either(examples: Sequence[Any], *parts: Sequence[Any]) -> list[Any]:
+    """The examples, in their order, that are in any part."""
+    wanted = {each.id for each in chain.from_iterable(parts)}
+    return [each for each in examples if each.id in wanted]
 
 
 def answer(

@@ -35,6 +35,7 @@ from dlmreason.answering import (
     counted_of,
     counting_of,
     due,
+    either,
     note_beyond,
     plan_of,
     records_of,
@@ -277,12 +278,6 @@ def _tell_of_threads(shards: Shards, settings: Settings) -> None:
         )
 
 
-def _either(examples: Sequence[Any], *parts: Sequence[Any]) -> list[Any]:
-    """The examples, in their order, that are in any part."""
-    wanted = {each.id for each in chain.from_iterable(parts)}
-    return [each for each in examples if each.id in wanted]
-
-
 @dataclass
 class Gathering:
     """Waits for the shards, arm by arm."""
@@ -313,7 +308,7 @@ class Gathering:
             beyond = {key: rung for place in places for key, rung in beyond_of(plan, place).items()}
             before = len(missing)
             unanswered = unfinished(plan._replace(examples=missing), chain.from_iterable(shares), beyond)
-            missing = _either(missing, unanswered, self._uncounted(plan, arm, missing, places))
+            missing = either(missing, unanswered, self._uncounted(plan, arm, missing, places))
             progress.advance(before - len(missing))
             if not missing:
                 break

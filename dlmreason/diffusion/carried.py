@@ -34,6 +34,15 @@ class Carrier(Protocol):
     def __call__(self, tokens: Tensor, features: Tensor, *, carry: Tensor | None = None) -> Thought: ...
 
 
+def carrier(network: object, otherwise: str) -> Carrier:
+    """The network as one that carries. Raises: ValueError where it takes no carry; otherwise: what else helps."""
+    if not getattr(network, "carries", False):
+        raise ValueError(
+            "the objective trains a carry, and this network takes none: give it the shape carry=true, " + otherwise
+        )
+    return cast(Carrier, network)
+
+
 @dataclass(frozen=True)
 class SelfConditioned:
     """The inner loss of a network that, in a share `chance` of the rows, reads its own carry [Analog Bits,
@@ -88,14 +97,10 @@ class SelfConditioned:
         """Raises: ValueError for a network that takes no carry, before it is called."""
         if not self.teaches.carry:
             return self.inner(network, batch, generator)
-        if not getattr(network, "carries", False):
-            raise ValueError(
-                "the objective trains a carry, and this network takes none: give it the shape carry=true, put "
-                "SelfConditioned outermost, or choose the inner objective alone"
-            )
+        reads = carrier(network, "put SelfConditioned outermost, or choose the inner objective alone")
         first = batch.tokens[:, :1, None]
         chance = torch.full_like(first, self.chance, dtype=torch.float64)
-        recalling = _Recalling(cast(Carrier, network), coins(chance, first, generator), self.depth)
+        recalling = _Recalling(reads, coins(chance, first, generator), self.depth)
         return self.inner(recalling, batch, generator)
 
 

@@ -7,12 +7,11 @@ letters: B rows, L positions.
 """
 
 from dataclasses import dataclass
-from typing import cast
 
 import torch
 from torch import Tensor
 
-from dlmreason.diffusion.carried import Carrier, self_conditioned
+from dlmreason.diffusion.carried import Carrier, carrier, self_conditioned
 from dlmreason.diffusion.corruption import coins
 from dlmreason.diffusion.generators import apart, fraction
 from dlmreason.diffusion.objectives import Batch, Forwards, Loss, Network, Objective, Said, Staged, Taught, taught_by
@@ -89,14 +88,10 @@ class FixedPoint:
         """Raises: ValueError for a network that takes no carry, before it is called."""
         if not self.teaches.carry:
             return self.inner(network, batch, generator)
-        if not getattr(network, "carries", False):
-            raise ValueError(
-                "the objective trains a carry, and this network takes none: give it the shape carry=true, put "
-                "FixedPoint outermost, or choose the inner objective alone"
-            )
+        reads = carrier(network, "put FixedPoint outermost, or choose the inner objective alone")
         beside = apart(generator, "roll")
         rows = evenly(len(batch.tokens), self.chance, fraction(beside), batch.tokens.device)
-        rolling = _Rolling(cast(Carrier, network), batch.editable, batch.mask_id, rows, self.depth, beside)
+        rolling = _Rolling(reads, batch.editable, batch.mask_id, rows, self.depth, beside)
         return self.inner(rolling, batch, generator)
 
 

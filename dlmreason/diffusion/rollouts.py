@@ -15,7 +15,7 @@ from typing import NamedTuple, cast
 import torch
 from torch import Tensor
 
-from dlmreason.diffusion.carried import Carrier, Thought
+from dlmreason.diffusion.carried import Carrier, Thought, carrier
 from dlmreason.diffusion.corruption import Absorbing, coins, corrupt
 from dlmreason.diffusion.objectives import (
     Batch,
@@ -152,12 +152,7 @@ class Rollouts:
         self, network: Network, batch: Batch, state: State | None, generator: torch.Generator
     ) -> tuple[Loss, State]:
         """Raises: ValueError for a network that takes no carry, before it is called."""
-        if not getattr(network, "carries", False):
-            raise ValueError(
-                "the objective trains rollouts with a carry, and this network takes none: give it the shape "
-                "carry=true, or choose an objective without rollouts"
-            )
-        carrier = cast(Carrier, network)
+        reads = carrier(network, "or choose an objective without rollouts")
         length = self._lengths(batch, generator)
         if state is None:
             seats = self.begun(batch, length, generator)
@@ -165,7 +160,7 @@ class Rollouts:
             seats = Seats(**state).renewed(self.vacant(state), length, batch.mask_id)
         passes, sizes = [], []
         for _ in range(self.window):
-            seats, passed = self.passed(carrier, batch, seats, generator)
+            seats, passed = self.passed(reads, batch, seats, generator)
             passes.append(passed)
             sizes.append(_size(seats.carry))
         nats, asked, own, wrong = (torch.stack(parts) for parts in zip(*passes, strict=True))
@@ -177,7 +172,7 @@ class Rollouts:
             "carry_size": size,
         }
         if self.judging is not None:
-            head = self.judged(self.judging, carrier, batch, seats, generator)
+            head = self.judged(self.judging, reads, batch, seats, generator)
             total, metrics = total + self.judging.weight * head.total, metrics | head.metrics
         kept = {name: part.detach() for name, part in seats._asdict().items()}
         return Loss(torch.where(size <= self.bound, total, torch.inf), metrics), kept

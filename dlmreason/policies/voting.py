@@ -27,7 +27,8 @@ class Vote:
     decay: what a vote is worth a reading later, in [0, 1]: 1 counts all alike, 0 only the last.  places: different
     answers that are kept. While there were no more the count is exact, ties to the answer that came first; after that
     a new answer takes the place and the weight of the weakest, so that one with more than 1 in `places` of all weight
-    is never lost [Space-Saving, Metwally et al. 2005].  The score is the winner's share of all weight, in (0, 1].
+    is never lost [Space-Saving, Metwally et al. 2005].  The score is the winner's share of all weight, in (0, 1];
+    -inf before the first vote.
 
     judged: only answers with a score vote, and no weight fades between them; under `Restart` these are the whole
     canvases, once each, and the vote is self-consistency over decodes [arXiv:2203.11171].  enough: it settles on an

@@ -141,6 +141,11 @@ def _losses(path: Path) -> list[tuple[float, float]]:
         )
         if isinstance(loss, int | float) and isinstance(row.get("step"), int) and row["step"] > 0:
             curve.append((row["step"], loss))
+    return thinned(curve)
+
+
+def thinned(curve: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Some MOST_POINTS of its points, evenly apart."""
     return curve[:: max(1, len(curve) // MOST_POINTS)]
 
 

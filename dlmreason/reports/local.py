@@ -13,13 +13,12 @@ from typing import Any
 from dlmreason.reports import sections as parts
 from dlmreason.reports import shell
 from dlmreason.reports.dashboard import CURVES, Panel, Section, unseen
+from dlmreason.reports.gather import thinned
 from dlmreason.reports.redaction import redact, redact_text
 from dlmreason.reports.series import Row, names_of
 from dlmreason.reports.shown import Shown, shown_of
 
 SCRIPTS = ("chart.js", "dashboard.js")
-MOST_POINTS = 300
-"""Points of a curve: more cannot be seen."""
 MOST_ROWS = 5_000
 """Rows of a table: the file stays one that a browser opens."""
 FOOT = "One file, no network: what the run has logged so far, in the panels of conf/dashboard.yaml."
@@ -89,6 +88,4 @@ def _label(name: str, panel: Panel) -> str:
 def _points(rows: Sequence[Row], name: str, along: str) -> list[tuple[float, float]]:
     """(where, value), in order, thinned to what can be seen; what no axis can hold is left out."""
     found = [(row.values[along], row.values[name]) for row in rows if name in row.values and along in row.values]
-    kept = sorted(point for point in found if point[0] > 0 and all(map(math.isfinite, point)))
-    step = max(1, len(kept) // MOST_POINTS)
-    return kept[::step] if kept else []
+    return thinned(sorted(point for point in found if point[0] > 0 and all(map(math.isfinite, point))))

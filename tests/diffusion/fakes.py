@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dlmreason.canvas import Ask
 from dlmreason.diffusion.objectives import Batch
@@ -31,6 +31,49 @@ class Fake:
         self.read.append(tokens)
         self.trained.append(torch.is_grad_enabled())
         return Said(self.logits(tokens), self.quality(tokens) if self.quality else None)
+
+
+class Weights(nn.Module):
+    """A network whose every pass says weights of its own, [rows, length, outputs]; it notes what it read."""
+
+    def __init__(self, passes: int, rows: int, length: int, outputs: int) -> None:
+        super().__init__()
+        drawn = torch.randn(passes, rows, length, outputs, generator=generator(2))
+        self.said = nn.ParameterList(drawn.unbind())
+        self.read: list[Tensor] = []
+
+    def forward(self, tokens: Tensor, features: Tensor) -> Said:
+        self.read.append(tokens)
+        return Said(self.said[len(self.read) - 1], None)
+
+
+@dataclass
+class Call:
+    """A pass of a network that carries."""
+
+    tokens: Tensor
+    carry: Tensor | None
+    said: Any
+    trained: bool
+
+    @property
+    def hidden(self) -> Tensor:
+        found: Tensor = self.said.hidden
+        return found
+
+
+@dataclass
+class Noted:
+    """A network that carries, whose calls are kept."""
+
+    network: Any
+    calls: list[Call] = field(default_factory=list)
+    carries = True
+
+    def __call__(self, tokens: Tensor, features: Tensor, *, carry: Tensor | None = None) -> Any:
+        said = self.network(tokens, features, carry=carry)
+        self.calls.append(Call(tokens, carry, said, torch.is_grad_enabled()))
+        return said
 
 
 @dataclass(frozen=True)

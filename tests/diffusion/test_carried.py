@@ -2,7 +2,6 @@
 back through them."""
 
 import math
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -21,7 +20,7 @@ from dlmreason.diffusion.quality import Judging, Quality, quality_later
 from dlmreason.diffusion.targets import Filled
 from dlmreason.networks.shape import Shape
 from dlmreason.networks.transformer import Output, Transformer
-from tests.diffusion.fakes import batch, generator, uniform
+from tests.diffusion.fakes import Noted, batch, generator, uniform
 
 DIGITS, LENGTH, ROWS = 4, 6, 8
 SHAPE = Shape(vocabulary_size=DIGITS + 1, length=LENGTH, num_layers=1, width=16, num_heads=2, quality=True, carry=True)
@@ -46,29 +45,6 @@ def network_of(scale: float = 6.0) -> Transformer:
         for weight in network.parameters():
             weight.mul_(scale if weight.dim() > 1 else 1)
     return network
-
-
-@dataclass
-class Call:
-    tokens: Tensor
-    carry: Tensor | None
-    hidden: Tensor
-    trained: bool
-
-
-class Noted:
-    """A network whose calls are kept."""
-
-    carries = True
-
-    def __init__(self, network: Transformer) -> None:
-        self.network = network
-        self.calls: list[Call] = []
-
-    def __call__(self, tokens: Tensor, features: Tensor, *, carry: Tensor | None = None) -> Output:
-        said: Output = self.network(tokens, features, carry=carry)
-        self.calls.append(Call(tokens, carry, said.hidden, torch.is_grad_enabled()))
-        return said
 
 
 def equal(one: Loss, other: Loss) -> bool:

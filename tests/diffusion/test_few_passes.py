@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -23,7 +23,7 @@ from dlmreason.diffusion.thoughts import ScheduledSampling, ThoughtByThought
 from dlmreason.networks.shape import Shape
 from dlmreason.policies import scores
 from dlmreason.policies.ordered import Ordered
-from tests.diffusion.fakes import At, Fake, Said, batch, generator, oracle, table
+from tests.diffusion.fakes import At, Fake, Weights, batch, generator, oracle, table
 from tests.nets import opinionated
 from tests.policies.laws import answer_law
 from tests.toys import JOINT, Oracle, random_joint
@@ -157,24 +157,11 @@ def test_what_is_written_has_the_temperature_and_what_is_learnt_has_none(tempera
 # The loss.
 
 
-class Weights(nn.Module):
-    """Logits of each pass that are weights of their own."""
-
-    def __init__(self, passes: int) -> None:
-        super().__init__()
-        self.said = nn.ParameterList(torch.randn(passes, ROWS, LENGTH, MASK, generator=generator(2)).unbind())
-        self.read: list[Tensor] = []
-
-    def forward(self, tokens: Tensor, features: Tensor) -> Said:
-        self.read.append(tokens)
-        return Said(self.said[len(self.read) - 1], None)
-
-
 @EACH
 def test_only_the_student_is_taught_and_only_where_it_is_asked(inner: Any) -> None:
     """The loss and its slope by hand: the KL of what was said when it was written, and the inner loss, on one pass."""
     passes, weight = 3, 0.25
-    network, alone = Weights(passes), Weights(1)
+    network, alone = Weights(passes, ROWS, LENGTH, MASK), Weights(1, ROWS, LENGTH, MASK)
     loss = FewPasses(inner, passes, weight=weight)(network, DATA, generator(4))
     loss.total.backward()
     gold = inner(alone, DATA, generator(4))
@@ -213,7 +200,7 @@ def taught_tokens(network: Weights, inner: Any) -> Tensor:
 
 @EACH
 def test_one_pass_teaches_nothing_at_the_teachers_own_point(inner: Any) -> None:
-    network = Weights(1)
+    network = Weights(1, ROWS, LENGTH, MASK)
     loss = FewPasses(inner, 1, weight=0.0)(network, DATA, generator(4))
     loss.total.backward()
     slope = network.said[0].grad

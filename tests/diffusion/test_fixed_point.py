@@ -3,7 +3,7 @@ a gradient nor a draw of the inner loss knows of it."""
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
@@ -28,7 +28,7 @@ from dlmreason.diffusion.rollouts import Rollouts, rollouts_later
 from dlmreason.diffusion.targets import Filled
 from dlmreason.networks.shape import Shape
 from dlmreason.networks.transformer import Output, Transformer
-from tests.diffusion.fakes import batch, generator, oracle, uniform
+from tests.diffusion.fakes import Call, Noted, batch, generator, oracle, uniform
 from tests.nets import opinionated
 from tests.toys import JOINT
 
@@ -46,32 +46,11 @@ INNER: dict[str, Any] = {
 EACH = pytest.mark.parametrize("inner", INNER.values(), ids=INNER.keys())
 
 
-@dataclass
-class Call:
-    tokens: Tensor
-    carry: Tensor | None
-    hidden: Tensor
-    trained: bool
-
-
-@dataclass
-class Noted:
-    """A network whose calls are kept."""
-
-    network: Any
-    calls: list[Call] = field(default_factory=list)
-    carries = True
-
-    def __call__(self, tokens: Tensor, features: Tensor, *, carry: Tensor | None = None) -> Output:
-        said: Output = self.network(tokens, features, carry=carry)
-        self.calls.append(Call(tokens, carry, said.hidden, torch.is_grad_enabled()))
-        return said
-
-    def rolls(self, depth: int) -> Iterator[tuple[list[Call], Call]]:
-        """The passes of each roll, and the pass that it was made for."""
-        for start in range(0, len(self.calls), depth + 1):
-            yield self.calls[start : start + depth], self.calls[start + depth]
-        assert len(self.calls) % (depth + 1) == 0
+def rolls(network: Noted, depth: int) -> Iterator[tuple[list[Call], Call]]:
+    """The passes of each roll, and the pass that it was made for."""
+    for start in range(0, len(network.calls), depth + 1):
+        yield network.calls[start : start + depth], network.calls[start + depth]
+    assert len(network.calls) % (depth + 1) == 0
 
 
 @dataclass
@@ -128,7 +107,7 @@ def test_the_draws_of_the_inner_objective_are_those_it_makes_alone(inner: Object
     drawn, drawn_within = generator(4), generator(4)
     loss, own = inner(alone, DATA, drawn), FixedPoint(inner, 0.5, DEPTH)(within, DATA, drawn_within)
     assert torch.equal(drawn.get_state(), drawn_within.get_state())
-    read = [final.tokens for _, final in within.rolls(DEPTH)]
+    read = [final.tokens for _, final in rolls(within, DEPTH)]
     assert all(torch.equal(call.tokens, tokens) for call, tokens in zip(alone.calls, read, strict=True))
     assert own.total.item() == pytest.approx(loss.total.item(), rel=1e-5)
     SelfConditioned(MaskedDiffusion())(coins, DATA, generator(4))
@@ -165,7 +144,7 @@ def test_a_roll_comes_to_the_canvas_of_its_pass_and_hands_on_its_carry(inner: Ob
     FixedPoint(inner, 0.5, depth)(network, DATA, generator(4))
     rolling = set[tuple[int, ...]]()
     rolled_some = wrote_wrong = False
-    for earlier, final in network.rolls(depth):
+    for earlier, final in rolls(network, depth):
         times = len(final.tokens) // ROWS
         assert final.carry is not None and not final.carry.requires_grad
         assert not any(call.trained for call in earlier) and earlier[0].carry is None
@@ -201,7 +180,7 @@ def test_a_right_token_is_never_shown_where_the_roll_wrote() -> None:
     data = batch(torch.zeros(rows, LENGTH, dtype=torch.int64), DIGITS)
     network = Noted(Counting(torch.tensor([-math.inf, 0.0, 0.0, 0.0])))
     FixedPoint(MaskedDiffusion(), 0.5, LENGTH)(network, data, generator(2))
-    ((earlier, final),) = network.rolls(LENGTH)
+    ((earlier, final),) = rolls(network, LENGTH)
     hidden = earlier[0].tokens == DIGITS
     for call in earlier:
         assert torch.equal(call.tokens == 0, ~hidden)
@@ -215,7 +194,7 @@ def test_a_roll_is_as_long_as_it_writes_and_the_first_pass_has_none() -> None:
     network = Noted(Counting(torch.zeros(DIGITS)))
     for canvas in (data.tokens, torch.full((rows, LENGTH), DIGITS)):
         FixedPoint(Reads(canvas), 0.5, depth)(network, data, generator(5))
-    (shown, final), (_, of_masks) = network.rolls(depth)
+    (shown, final), (_, of_masks) = rolls(network, depth)
     assert final.carry is not None and of_masks.carry is not None
     assert not of_masks.carry.any()
     number = (shown[0].tokens == DIGITS).sum(-1)
@@ -247,7 +226,7 @@ def test_what_an_exact_network_writes_in_a_roll_has_the_law_of_the_data() -> Non
     network = Noted(Counting(lambda tokens: table[tokens[:, 0] * 3 + tokens[:, 1]]))
     data = batch(torch.zeros(rows, 2, dtype=torch.int64), 2)
     FixedPoint(Reads(data.tokens), 0.5, 3)(network, data, generator(7))
-    ((rolled, _),) = network.rolls(3)
+    ((rolled, _),) = rolls(network, 3)
     both = (rolled[0].tokens == 2).all(-1)
     written = rolled[2].tokens[both]
     law = torch.bincount(written[:, 0] * 2 + written[:, 1], minlength=4).double() / len(written)
@@ -322,7 +301,7 @@ def test_no_gradient_goes_through_a_roll() -> None:
     noted = Noted(network)
     loss = FixedPoint(MaskedDiffusion(), 0.5, DEPTH)(noted, DATA, generator(4)).total
     loss.backward()
-    ((_, final),) = noted.rolls(DEPTH)
+    ((_, final),) = rolls(noted, DEPTH)
     carry = final.carry
 
     class Given:
@@ -406,7 +385,7 @@ def test_the_mask_is_no_token_of_a_roll() -> None:
     """Also of a network that can say it, and says nothing else."""
     network = Noted(Counting(torch.tensor([0.0, 0.0, 0.0, 0.0, 50.0])))
     FixedPoint(Reads(GOLD), 0.5, LENGTH)(network, DATA, generator(4))
-    ((earlier, _),) = network.rolls(LENGTH)
+    ((earlier, _),) = rolls(network, LENGTH)
     assert (earlier[0].tokens == DIGITS).any() and not (earlier[-1].tokens == DIGITS).any()
     assert FixedPoint(Reflective()).teaches == Taught(masks=True, emits_mask=True, carry=True)
 

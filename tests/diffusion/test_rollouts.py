@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -25,7 +25,7 @@ from dlmreason.diffusion.schedules import Cosine, EvenWeight, LogLinear
 from dlmreason.diffusion.targets import Corrupted, Filled, OwnErrors
 from dlmreason.networks.shape import Shape
 from dlmreason.networks.transformer import Output, Transformer
-from tests.diffusion.fakes import batch, generator, uniform
+from tests.diffusion.fakes import Noted, batch, generator, uniform
 from tests.nets import opinionated
 from tests.toys import JOINT
 
@@ -41,28 +41,6 @@ JUDGED: dict[str, Judging | None] = {
     "noise": Judging(MaskedDiffusion(), Corrupted()),
 }
 EACH = pytest.mark.parametrize("judging", JUDGED.values(), ids=JUDGED.keys())
-
-
-@dataclass
-class Call:
-    tokens: Tensor
-    carry: Tensor | None
-    said: Output
-    trained: bool
-
-
-@dataclass
-class Noted:
-    """A network whose calls are kept."""
-
-    network: Any
-    calls: list[Call] = field(default_factory=list)
-    carries = True
-
-    def __call__(self, tokens: Tensor, features: Tensor, *, carry: Tensor | None = None) -> Output:
-        said: Output = self.network(tokens, features, carry=carry)
-        self.calls.append(Call(tokens, carry, said, torch.is_grad_enabled()))
-        return said
 
 
 @dataclass

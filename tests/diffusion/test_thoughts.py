@@ -13,7 +13,7 @@ from dlmreason.diffusion.schedules import Cosine, Schedule
 from dlmreason.diffusion.thoughts import ScheduledSampling, ThoughtByThought, scheduled_sampling
 from dlmreason.diffusion.weightings import Bound, Focal, Weighting
 from tests.diffusion.exact import entropy, states
-from tests.diffusion.fakes import At, Fake, Said, batch, generator, oracle, table, uniform
+from tests.diffusion.fakes import At, Fake, Weights, batch, generator, oracle, table, uniform
 from tests.toys import JOINT, random_joint
 
 MASK, ROWS, LENGTH = 3, 400, 7
@@ -61,22 +61,9 @@ def test_what_comes_later_is_neither_shown_nor_asked() -> None:
     assert all(map(torch.equal, objective.hide(other, generator(4)), (t, canvas, counts)))
 
 
-class Weights(nn.Module):
-    """Logits of each pass that are weights of their own."""
-
-    def __init__(self, passes: int) -> None:
-        super().__init__()
-        self.said = nn.ParameterList(torch.randn(passes, ROWS, LENGTH, MASK, generator=generator(2)).unbind())
-        self.read: list[Tensor] = []
-
-    def forward(self, tokens: Tensor, features: Tensor) -> Said:
-        self.read.append(tokens)
-        return Said(self.said[len(self.read) - 1], None)
-
-
 @WEIGHTINGS
 def test_only_masks_of_the_drawn_thought_are_taught(weighting: Weighting) -> None:
-    network, objective = Weights(1), ThoughtByThought(MaskedDiffusion(weighting=weighting))
+    network, objective = Weights(1, ROWS, LENGTH, MASK), ThoughtByThought(MaskedDiffusion(weighting=weighting))
     objective(network, DATA, generator(4)).total.backward()
     _, canvas, counts = objective.hide(DATA, generator(4))
     slope = network.said[0].grad
@@ -192,7 +179,7 @@ def test_one_who_writes_what_is_right_learns_as_before(inner: Hiding) -> None:
 
 @INNERS
 def test_the_own_canvas_is_read_without_gradient_and_differs_at_what_is_shown_of_the_asked(inner: Hiding) -> None:
-    network = Weights(2)
+    network = Weights(2, ROWS, LENGTH, MASK)
     loss = ScheduledSampling(inner, 1.0)(network, DATA, generator(4))
     loss.total.backward()
     _, canvas, counts = inner.hide(DATA, generator(4))
