@@ -20,7 +20,6 @@ from dlmreason.evaluation.diffusion import DiffusionArm, Walking
 from dlmreason.evaluation.evaluate import Plan, belongs, evaluate, unaffordable, unfinished
 from dlmreason.evaluation.snapshot import ForeignSnapshot, Snapshot
 from dlmreason.folder import changed
-from dlmreason.report import json_of
 from dlmreason.sampling.guard import BadMove
 
 
@@ -50,7 +49,7 @@ def records_of(plan: Plan, path: Path) -> list[Record]:
 
 def beyond_of(plan: Plan, folder: Path) -> dict[str, int]:
     """By example, the highest rung that is known in `folder` not to buy the arm an answer."""
-    return json_of(_beyond(plan, folder)).get(plan.run_key, {})
+    return disk.object_in(_beyond(plan, folder)).get(plan.run_key, {})
 
 
 def note_beyond(plan: Plan, folder: Path) -> None:

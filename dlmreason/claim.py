@@ -16,7 +16,7 @@ from typing import Any
 from dlmreason import disk, launch
 from dlmreason.analysis.packed import pack
 from dlmreason.analysis.records import Measurement, Record, RecordsError, Timing, encode, read
-from dlmreason.report import json_of, learning_of, report
+from dlmreason.report import learning_of, report
 
 SAME = ("title", "primary", "family", "tolerance", "bounds")
 """Of what was declared, what runs must agree on to be one claim."""
@@ -28,7 +28,7 @@ def main(settings: launch.Settings) -> int:
     problems = [f"from: {folder} has no records.jsonl" for folder in folders if not (folder / "records.jsonl").exists()]
     if problems or not folders:
         raise launch.BadInput(*(problems or ["from=[]: name the folders of one run or more"]))
-    runs = [json_of(folder / "run.json") for folder in folders]
+    runs = [disk.object_in(folder / "run.json") for folder in folders]
     for run, folder in zip(runs, folders, strict=True):
         differing = [key for key in SAME if run.get(key) != runs[0].get(key)]
         if differing:

@@ -1,12 +1,15 @@
 """Files that are whole or not there.
 
-This file decides how bytes come to a path, so that a crash, a kill or a full disk leaves what was there before. It is a
-leaf that all may import, and knows nothing of what it writes.
+This file decides how bytes come to a path, so that a crash, a kill or a full disk leaves what was there before, and
+what a JSON file counts as that is missing or damaged. It is a leaf that all may import, and knows nothing of what it
+writes.
 """
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 
 def write(path: Path, content: bytes | str) -> None:
@@ -40,3 +43,12 @@ def sync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def object_in(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; empty where there is none."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

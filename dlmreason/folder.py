@@ -14,7 +14,6 @@ from typing import Any
 
 from dlmreason import disk, launch
 from dlmreason.launch_rules import shown, walk
-from dlmreason.report import json_of
 
 
 def describe(folder: Path, settings: Mapping[str, Any], *, first: bool = False) -> None:
@@ -66,7 +65,7 @@ def note_read(folder: Path, arm: str, settings: Mapping[str, Any], key: str) -> 
     if not (path.exists() and line in read(path, SplitRead).items):
         with Writer(path, launch.say) as writer:
             writer.append(line)
-    run, counts = json_of(folder / "run.json"), reads_of_test(folder)
+    run, counts = disk.object_in(folder / "run.json"), reads_of_test(folder)
     if run and run.get("test_reads") != counts:
         _write_run(folder, run | {"test_reads": counts})
     if counts[arm] > 1:
@@ -189,7 +188,7 @@ def keep_traces(
     asked = (name, wanted, passes, sorted({record.run_key for record in records if record.arm == name}), seed)
     events = settings["budget"].get("trace_events")
     key = digest(*asked) if events is None else digest(*asked, events)
-    if path.exists() and json_of(done).get("key") == key:
+    if path.exists() and disk.object_in(done).get("key") == key:
         return
     launch.say(f"{name}: walking {len(wanted)} puzzles again for the trace player")
     stories = _stories(folder, key, arm, [by_id[example] for example in wanted], passes, settings)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from dlmreason import disk, launch
-from dlmreason.report import json_of
 from dlmreason.reports.findable import findable
 from dlmreason.reports.mirror import Mirror
 from dlmreason.reports.series import Work
@@ -42,7 +41,10 @@ def _product(settings: Mapping[str, Any], folder: Path) -> float:
 
     device, path = assembly.device_of(settings), folder / MACHINE
     precision = str(settings["trainer"]["precision"])
-    known, asked = json_of(path), {"device": device.type, "threads": torch.get_num_threads(), "precision": precision}
+    known, asked = (
+        disk.object_in(path),
+        {"device": device.type, "threads": torch.get_num_threads(), "precision": precision},
+    )
     if asked.items() <= known.items() and PRODUCT in known:
         return float(known[PRODUCT])
     flops = product_flops(device, torch.bfloat16 if precision.startswith("bf16") else torch.float32)

@@ -35,7 +35,7 @@ def report(folder: Path, show: bool = True) -> dict[str, Any]:
         launch.say(f"left out: {problem}")
     if not contents.items:
         raise launch.BadInput(f"{path}: holds no usable record")
-    run = json_of(folder / "run.json")
+    run = disk.object_in(folder / "run.json")
     with launch.refused(str(path), RecordsError):
         found = summary(
             contents.items,
@@ -61,21 +61,12 @@ def report(folder: Path, show: bool = True) -> dict[str, Any]:
 
 def learning_of(folder: Path) -> dict[str, Mapping[str, float]]:
     """Of each model, its validation accuracy at half and at full training; where the models are not kept, as told."""
-    told = json_of(folder / "run.json").get("learning")
+    told = disk.object_in(folder / "run.json").get("learning")
     if told is not None:
         return told
     models = sorted((folder / "models").glob("*/description.json"))
-    found = {path.parent.name: json_of(path).get("extra", {}).get("learning", {}) for path in models}
+    found = {path.parent.name: disk.object_in(path).get("extra", {}).get("learning", {}) for path in models}
     return {name: shares for name, shares in found.items() if {"half", "full"} <= shares.keys()}
-
-
-def json_of(path: Path) -> dict[str, Any]:
-    """The object in a JSON file; empty where there is none."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def main(settings: launch.Settings) -> int:

@@ -6,12 +6,12 @@ computes from records and summaries and knows neither W&B nor a page.
 """
 
 import json
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from dlmreason import disk
+from dlmreason.analysis.calibration import reliability
 from dlmreason.analysis.records import Record, Trace
 from dlmreason.analysis.revisions import EVENTS
 
@@ -21,8 +21,6 @@ COSTS = {"flops": "flops", "passes": "nfe", "depth": "depth"}
 
 ANSWERS = ("accuracy", "low", "high", "settled")
 MIND = ("triggered", "alive", "precision", "harm")
-BINS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999, 1.0)
-"""Of what a judge said: it says little but high numbers, and there it has to be told apart."""
 
 
 class Row(NamedTuple):
@@ -114,22 +112,13 @@ def settings_of(folder: Path) -> dict[str, Any]:
 def work_of(folder: Path) -> dict[str, Work]:
     """What an update of each trained model was, from the models' descriptions; of others nothing is known."""
     examples = (settings_of(folder).get("trainer") or {}).get("batch_size")
-    product = object_in(folder / "machine.json").get("matrix_product_flops_per_second")
+    product = disk.object_in(folder / "machine.json").get("matrix_product_flops_per_second")
     found = {}
     for path in sorted((folder / "models").glob("*/description.json")):
-        extra = object_in(path).get("extra", {})
+        extra = disk.object_in(path).get("extra", {})
         if examples and extra.get("updates") and extra.get("training_flops"):
             found[path.parent.name] = Work(examples, extra["training_flops"] / extra["updates"], product)
     return found
-
-
-def object_in(path: Path) -> dict[str, Any]:
-    """The object in a JSON file; empty where there is none."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def answers(summary: Mapping[str, Any]) -> Iterator[Row]:
@@ -171,27 +160,18 @@ def accuracy_against_flops(summary: Mapping[str, Any]) -> Table:
 
 
 def quality_calibration(records: Iterable[Record]) -> Table:
-    """Of the answers whose tokens a judge gave a mean quality within a bin, the share that is right.
-
-    An arm is judged where all its scores are mean logs of a quality, none of them above 0; of others a score says
-    something else. said: the mean of exp(score). Bins are closed below, the last also above.
-    """
+    """Of the answers of each arm and budget that were scored alike, the share that is right; see
+    `analysis.calibration`."""
     cells: dict[tuple[str, int], list[Record]] = {}
     for record in records:
-        if record.score is not None:
-            cells.setdefault((record.arm, record.rung), []).append(record)
-    otherwise = {arm for (arm, _), cell in cells.items() if any((each.score or 0) > 0 for each in cell)}
-    rows: list[list[Any]] = []
-    for (arm, rung), cell in sorted(cells.items()):
-        if arm in otherwise:
-            continue
-        said = [(math.exp(each.score or 0.0), each.correct) for each in cell]
-        for low, high in pairwise(BINS):
-            here = [(value, right) for value, right in said if low <= value < high or value == high == BINS[-1]]
-            if here:
-                mean = sum(value for value, _ in here) / len(here)
-                rows.append([arm, rung, low, high, len(here), mean, sum(right for _, right in here) / len(here)])
-    return Table("quality_calibration", ("arm", "rung", "from", "to", "answers", "said", "right"), rows)
+        cells.setdefault((record.arm, record.rung), []).append(record)
+    rows = [
+        [arm, rung, each.low_score, each.high_score, each.n, each.score, each.accuracy, each.low, each.high]
+        for (arm, rung), cell in sorted(cells.items())
+        for each in reliability(cell)
+    ]
+    columns = ("arm", "rung", "from", "to", "answers", "said", "right", "low", "high")
+    return Table("quality_calibration", columns, rows)
 
 
 def changed_minds(traces: Sequence[Trace]) -> Table:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from dlmreason import disk
 from dlmreason.analysis.packed import load, records_in
 from dlmreason.analysis.records import Trace, read
 from dlmreason.reports import series
@@ -39,7 +40,7 @@ class Shown:
 
 def trained_in(folder: Path) -> Shown:
     """The trainings alone."""
-    shown = Shown(str(series.object_in(folder / "run.json").get("name") or folder.resolve().name))
+    shown = Shown(str(disk.object_in(folder / "run.json").get("name") or folder.resolve().name))
     try:
         shown.trainings = list(series.trainings(folder, series.Rates(series.work_of(folder))))
     except (ValueError, KeyError) as error:
@@ -50,7 +51,7 @@ def trained_in(folder: Path) -> Shown:
 def found_in(folder: Path) -> Shown:
     """The results alone: of summary.json, the records and the traces, as far as they are there."""
     shown = Shown(folder.resolve().name, files=[name for name in PAGES if (folder / name).exists()])
-    summary = series.object_in(folder / "summary.json")
+    summary = disk.object_in(folder / "summary.json")
     if {"arms", "revisions", "verdict"} <= summary.keys():
         shown.summary = summary
         shown.results = [*series.answers(summary), *series.mind(summary)]

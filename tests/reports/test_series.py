@@ -85,22 +85,23 @@ def judged(folder):
 
 
 def test_calibration_counts_every_judged_answer_once(run_folder):
+    """The bins are those of the page, at every budget; their laws are in tests/analysis/test_calibration.py."""
     records = judged(run_folder)
     table = series.quality_calibration(records)
-    assert table.columns == ("arm", "rung", "from", "to", "answers", "said", "right")
+    assert table.columns == ("arm", "rung", "from", "to", "answers", "said", "right", "low", "high")
     assert sum(row[4] for row in table.rows) == len(records)
-    for _, rung, low, high, number, said, right in table.rows:
-        own = [each for each in records if each.rung == rung and low <= math.exp(each.score) < high]
-        assert number == len(own) and low <= said < high
-        assert right == sum(each.correct for each in own) / number
-    assert {row[6] for row in table.rows} == {0.0, 1.0}
+    for _, rung, least, most, number, said, right, low, high in table.rows:
+        own = [each for each in records if each.rung == rung and least <= math.exp(each.score) <= most]
+        assert number == len(own) and least - 1e-12 <= said <= most + 1e-12
+        assert right == sum(each.correct for each in own) / number and low <= right <= high
+    assert {row[1] for row in table.rows} == {each.rung for each in records}
 
 
-def test_a_score_that_is_no_log_is_not_called_a_quality(run_folder):
-    records = [replace(each, score=0.5) for each in judged(run_folder)]
+def test_a_score_that_is_no_share_is_in_no_bin(run_folder):
+    records = [replace(each, score=1.5) for each in judged(run_folder)]
     assert series.quality_calibration(records).rows == []
     certain = [replace(records[0], score=0.0)]
-    assert series.quality_calibration(certain).rows[0][2:6] == [0.999, 1.0, 1, 1.0]
+    assert series.quality_calibration(certain).rows[0][2:6] == [1.0, 1.0, 1, 1.0]
 
 
 def test_scores_make_an_area_that_is_logged(run_folder):
