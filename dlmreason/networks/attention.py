@@ -13,6 +13,10 @@ import torch
 from torch import Tensor
 
 
+SHORT = 64
+"""Positions up to which a compiled forward attends by `look_around`."""
+
+
 def block_causal(length: int, block: int, device: torch.device) -> Tensor:
     """[L, L] bool: a position reads its own block and all before it."""
     number = torch.arange(length, device=device) // block
@@ -36,3 +40,15 @@ def two_copies(length: int, block: int, device: torch.device) -> Tensor:
     noised = torch.cat((same, before), 1)
     clean = torch.cat((torch.zeros_like(same), same | before), 1)
     return torch.cat((noised, clean))
+
+
+def look_around(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Attention of positions that all read each other, as two batches of matrix products; each [B, H, L, D].
+
+    Of one row and some ten positions it takes two thirds of what the fused kernel does, see `SHORT`.
+    """
+    rows, heads, length, size = query.shape
+    query, key, value = (each.reshape(rows * heads, length, size) for each in (query, key, value))
+    nothing = query.new_zeros(()).expand(rows * heads, length, length)
+    scores = torch.baddbmm(nothing, query, key.transpose(1, 2), beta=0, alpha=size**-0.5)
+    return torch.bmm(scores.softmax(-1), value).view(rows, heads, length, size)

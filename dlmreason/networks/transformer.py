@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dlmreason.networks.attention import block_causal, prompt_apart, two_copies
+from dlmreason.networks.attention import SHORT, block_causal, look_around, prompt_apart, two_copies
 from dlmreason.networks.cache import Cache, Layer, check_part
 from dlmreason.networks.shape import Shape
 
@@ -38,6 +38,7 @@ class _Reach(NamedTuple):
     slots: Tensor | None  # [B * L * H] int64, where keys go in a layer's cache, and values, seen as [B * H * S, D];
     # None: they are not kept
     single: bool  # one query a row, and a mask [B * H, 1, S]
+    short: bool  # few positions that all read each other, in a forward that is compiled for the CPU
     turn: tuple[Tensor, Tensor] | None  # cos and sin, each [1 or B, L, 3, 1, D], where positions are rotary
 
 
@@ -76,9 +77,12 @@ class _Block(nn.Module):
             query, key, value = qkv.permute(2, 0, 3, 1, 4)
             if memory is not None:
                 key, value = torch.cat((memory.keys, key), 2), torch.cat((memory.values, value), 2)
-        mixed: Tensor = functional.scaled_dot_product_attention(
-            query, key, value, reach.mask, is_causal=reach.causal and memory is None
-        )
+        if reach.short:
+            mixed = look_around(query, key, value)
+        else:
+            mixed = functional.scaled_dot_product_attention(
+                query, key, value, reach.mask, is_causal=reach.causal and memory is None
+            )
         return mixed.transpose(1, 2).reshape(rows, length, -1)
 
 
@@ -344,10 +348,12 @@ class Transformer(nn.Module):
             if length == 1 and mask is not None and device.type == "cpu":
                 single, mask = True, mask.expand(-1, shape.num_heads, -1, -1).flatten(0, 1)
         causal = shape.attention == "causal"
+        everything = cache is None and mask is None and not causal
+        short = everything and length <= SHORT and device.type == "cpu" and torch.compiler.is_compiling()
         if shape.positions == "learned":
-            return x + here, _Reach(causal, mask, slots, single, None)
+            return x + here, _Reach(causal, mask, slots, single, short, None)
         cos, sin = here.view(-1, length, 2, 3, 1, shape.head_dim).unbind(2)
-        return x, _Reach(causal, mask, slots, single, (cos, sin))
+        return x, _Reach(causal, mask, slots, single, short, (cos, sin))
 
 
 def _again(entered: Tensor, left: Tensor) -> Tensor:
