@@ -176,8 +176,9 @@ def _model(
         )
     # What both arms share is sized alike; the canvas and the chain differ in length, and so in a position table.
     attention = "prompt" if cached else "block_causal" if taught.block else "bidirectional" if diffusion else "causal"
+    network = _network_of(name, given, settings)
     shape = launch.instantiate(
-        {"_target_": "dlmreason.networks.shape.Shape", **settings["network"]},
+        {"_target_": "dlmreason.networks.shape.Shape", **network},
         "network",
         settings["trusted"],
         vocabulary_size=vocabulary.size,
@@ -204,12 +205,26 @@ def _model(
             other = known[given["match"]].training
         flops = _training_flops(shape, objective, length, trainer, 1000)
         updates = match_training(by, other, Training(flops, 1000 * trainer.batch_size, 1000))
-    left_out = ("updates", "match", "match_by", "flops", "task", *(() if cached else ("prompt_cache",)))
+    left_out = ("updates", "match", "match_by", "flops", "task", "network", *(() if cached else ("prompt_cache",)))
     plain = {key: value for key, value in given.items() if key not in left_out}
     trained = {key: value for key, value in settings["trainer"].items() if key not in _INDIFFERENT}
-    network = {key: value for key, value in settings["network"].items() if (key, value) != ("loops", 1)}
-    key = digest(plain, network, trained, updates, settings["seed"], settings["threads"], data_of(task))
+    sized = {key: value for key, value in network.items() if (key, value) != ("loops", 1)}
+    key = digest(plain, sized, trained, updates, settings["seed"], settings["threads"], data_of(task))
     return Model(name, kind, thought, shape, objective, updates, length, trainer, key, own)
+
+
+def _network_of(name: str, given: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The sizes of a model: the network's settings, and what it has in their place.
+
+    Raises: BadInput for one that no network has.
+    """
+    common, own = settings["network"], given.get("network") or {}
+    for setting in own:
+        if setting not in common:
+            raise launch.BadInput(
+                f"models.{name}.network.{setting}={own[setting]}: a network has {', '.join(common)}: give one of these"
+            )
+    return {**common, **own}
 
 
 _INDIFFERENT = ("checkpoint_every", "keep", "log_every", "snapshots")
