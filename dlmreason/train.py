@@ -145,7 +145,8 @@ def _fit(model: Any, task: Any, settings: Mapping[str, Any], folder: Path, log: 
 
 def sheets_of(model: Any, task: Any, split: str) -> Any:
     """A split's examples as the model's training sheets."""
-    from dlmreason.evaluation.attempt import canvas_sheet
+    from dlmreason.diffusion.verified import verifies
+    from dlmreason.evaluation.attempt import canvas_sheet, judge_of
     from dlmreason.training.sheets import Sheets
 
     def sheet(example: Any) -> Any:
@@ -156,12 +157,14 @@ def sheets_of(model: Any, task: Any, split: str) -> Any:
     examples = task.examples(split)
     sheets = [sheet(example) for example in examples]
     vocabulary = task.vocabulary(model.thought)
+    judge = judge_of(task, examples, [each.answer_at for each in sheets], model.thought)
     return Sheets.stack(
         sheets,
         pad_id=vocabulary.pad_id,
         mask_id=vocabulary.mask_id,
         ids=[example.id for example in examples],
         writes_padding=model.kind == "diffusion",
+        judge=judge if verifies(model.objective) else None,
     )
 
 

@@ -5,7 +5,7 @@ returns something with `.logits` and `.quality`; an objective knows no task, no 
 here waits for the device. Shape letters: B rows, L positions, F feature columns, V outputs (the mask is none of them).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, Protocol, TypeGuard
 
@@ -46,15 +46,22 @@ class Batch(NamedTuple):
     judged: Tensor  # [B, L] bool, a part of `editable`: where quality is trained; the answer without its thought
     thoughts: Tensor  # [B, L] int64: the thought, from 0, of an editable position, the answer being the last; else any
     mask_id: int
+    right: Callable[[Tensor], Tensor] | None = None  # [B, L] int64, full canvases of these rows -> [B] bool: a judge of
+    # whole canvases, which may call several right; None: only `tokens` is known to be
 
     def to(self, device: torch.device) -> "Batch":
         tokens, editable, features, judged, thoughts = (part.to(device) for part in self[:5])
-        return Batch(tokens, editable, features, judged, thoughts, self.mask_id)
+        return Batch(tokens, editable, features, judged, thoughts, self.mask_id, self.right)
 
     def repeat(self, times: int) -> "Batch":
         """All its rows, then all again, `times` in all."""
+        if times == 1:
+            return self
         tensors = {name: part for name, part in self._asdict().items() if isinstance(part, Tensor)}
         repeated: dict[str, Any] = {name: torch.cat([part] * times) for name, part in tensors.items()}
+        judge = self.right
+        if judge is not None:
+            repeated["right"] = lambda canvas: torch.cat([judge(each) for each in canvas.chunk(times)])
         return self._replace(**repeated)
 
 

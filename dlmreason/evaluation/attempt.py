@@ -4,7 +4,7 @@ This file decides what an attempt at a budget says; it knows neither kind of arm
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -168,3 +168,22 @@ def answer_text(vocabulary: Vocabulary, tokens: Tensor | Sequence[int]) -> str:
     ids = tokens.tolist() if isinstance(tokens, Tensor) else list(tokens)
     ends = [ids.index(stop) for stop in (vocabulary.eos_id, vocabulary.pad_id) if stop in ids]
     return vocabulary.decode(ids[: min(ends)] if ends else ids)
+
+
+def judge_of(
+    task: Task, examples: Sequence[Example], answer_at: Sequence[int], thought: bool
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """A task's judge of full canvases: of which examples [B] int64, and a canvas of each [B, L] -> [B] bool.
+
+    answer_at: where each example's answer begins on its sheet; a thought before it is not looked at.
+    """
+    vocabulary = task.vocabulary(thought)
+
+    def judge(which: Tensor, canvases: Tensor) -> Tensor:
+        said = [
+            task.verify(examples[row], answer_text(vocabulary, canvas[answer_at[row] :])).correct
+            for row, canvas in zip(which.tolist(), canvases.tolist(), strict=True)
+        ]
+        return torch.tensor(said, dtype=torch.bool, device=canvases.device)
+
+    return judge

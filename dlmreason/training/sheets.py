@@ -5,8 +5,9 @@ a resumed training has to remember. It knows no task: a sheet is anything with t
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -49,6 +50,8 @@ class Sheets:
     mask_id: int
     ids: Sequence[str] = ()  # [N], or none
     thoughts: Tensor | None = None  # [N, L]; None: all is one thought
+    judge: Callable[[Tensor, Tensor], Tensor] | None = None  # examples [B], a full canvas of each [B, L] -> [B] bool,
+    # which are right; None: those alone that equal `tokens`
 
     def __post_init__(self) -> None:
         rows, length = self.tokens.shape
@@ -89,10 +92,12 @@ class Sheets:
         mask_id: int,
         ids: Sequence[str] = (),
         writes_padding: bool = True,
+        judge: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> "Sheets":
         """Sheets padded at their end to the longest; that padding is not editable. Answers are judged, not thoughts.
 
         writes_padding: padding within an answer is the model's to write; False for a model that stops before it.
+        judge: of whole canvases, as the field has it.
         """
         if not sheets:
             raise ValueError(
@@ -114,7 +119,7 @@ class Sheets:
             editable &= tokens != pad_id
             judged &= editable
         t, e, f, j, p = (torch.from_numpy(array) for array in (tokens, editable, features, judged, thoughts))
-        return cls(t, e, f, j, mask_id, tuple(ids), p)
+        return cls(t, e, f, j, mask_id, tuple(ids), p, judge)
 
     def __len__(self) -> int:
         return self.tokens.shape[0]
@@ -132,7 +137,9 @@ class Sheets:
         """The examples `rows` [B] int64, in that order."""
         tokens = self.tokens[rows].long()
         thoughts = torch.zeros_like(tokens) if self.thoughts is None else self.thoughts[rows].long()
-        return Batch(tokens, self.editable[rows], self.features[rows].long(), self.judged[rows], thoughts, self.mask_id)
+        right = None if self.judge is None else partial(self.judge, rows)
+        kept = self.editable[rows], self.features[rows].long(), self.judged[rows]
+        return Batch(tokens, *kept, thoughts, self.mask_id, right)
 
     def digest(self) -> str:
         """SHA-256 over all examples: the same digits, the same data.

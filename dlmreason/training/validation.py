@@ -12,6 +12,7 @@ from torch import nn
 
 from dlmreason.diffusion.objectives import Objective
 from dlmreason.diffusion.quality import asked, auroc, judging_of, mean_log_quality
+from dlmreason.diffusion.verified import right_as_a_whole
 from dlmreason.training.sheets import Sheets, seed_of
 
 
@@ -22,8 +23,8 @@ class HeldOut:
     With an objective that trains a quality head also `held_out_state_auroc`, over full canvases with own errors,
     whatever the head is asked in training: the chance that one with every token right scores above one with an error;
     left out where all or none are right, or where the objective cannot be asked what it would write. Below .98 a long
-    search finds canvases that fool the head. Right means equal to the one answer given: it says nothing of puzzles with
-    several. A network that carries is asked for it in a first pass.
+    search finds canvases that fool the head. Right means right by the sheets' judge, and without one equal to the one
+    answer given, which says nothing of puzzles with several. A network that carries is asked for it in a first pass.
     """
 
     objective: Objective
@@ -45,7 +46,8 @@ class HeldOut:
                 sums[name] = sums.get(name, 0.0) + float(value.detach()) * len(rows)
             if judging is not None and (canvas := judging.state(network, batch, generator)) is not None:
                 scores.append(mean_log_quality(asked(network, canvas, batch.features), batch.judged))
-                rights.append(((canvas == batch.tokens) | ~batch.judged).all(-1))
+                same = ((canvas == batch.tokens) | ~batch.judged).all(-1)
+                rights.append(same if batch.right is None else right_as_a_whole(canvas, batch))
         measured = {f"held_out_{name}": total / len(self.sheets) for name, total in sums.items()}
         if scores and not math.isnan(area := auroc(torch.cat(scores), torch.cat(rights))):
             measured["held_out_state_auroc"] = area
