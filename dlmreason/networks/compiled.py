@@ -35,7 +35,8 @@ def compiled(network: Transformer) -> Transformer:
     config.recompile_limit = max(config.recompile_limit, MOST)
     # What is kept between calls for the device's sake is traced through, and need not be kept.
     warnings.filterwarnings("ignore", "Dynamo detected a call to a `functools.lru_cache`")
-    options: dict[str, Any] = {"guard_filter_fn": _guards}
+    # What dynamo has asked of shapes before a call need not be asked again between its parts.
+    options: dict[str, Any] = {"guard_filter_fn": _guards, "size_asserts": False, "alignment_asserts": False}
     if kind == "cpu":
         options["cpp_wrapper"] = True
     return cast(Transformer, torch.compile(network, dynamic=False, fullgraph=True, options=options))
