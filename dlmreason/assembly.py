@@ -20,7 +20,7 @@ from dlmreason.diffusion.deep import read_outs
 from dlmreason.diffusion.objectives import Objective, Staged, Taught, taught_by
 from dlmreason.evaluation.attempt import prompt_positions
 from dlmreason.networks.checkpoint import WEIGHTS, load
-from dlmreason.networks.shape import Shape
+from dlmreason.networks.shape import USUAL, Shape
 from dlmreason.networks.transformer import Transformer
 from dlmreason.tasks.example import FileError, PuzzleError
 from dlmreason.tasks.task import Task
@@ -208,7 +208,7 @@ def _model(
     left_out = ("updates", "match", "match_by", "flops", "task", "network", *(() if cached else ("prompt_cache",)))
     plain = {key: value for key, value in given.items() if key not in left_out}
     trained = {key: value for key, value in settings["trainer"].items() if key not in _INDIFFERENT}
-    sized = {key: value for key, value in network.items() if (key, value) != ("loops", 1)}
+    sized = {key: value for key, value in network.items() if (key, value) not in USUAL.items()}
     key = digest(plain, sized, trained, updates, settings["seed"], settings["threads"], data_of(task))
     return Model(name, kind, thought, shape, objective, updates, length, trainer, key, own)
 

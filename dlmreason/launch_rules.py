@@ -251,6 +251,8 @@ RULES: dict[str, Rule] = {
     "model.match_by": Choice("flops", "examples", "updates"),
     "*network.num_layers": COUNT,
     "*network.loops": COUNT,
+    "*network.mixing": Choice("attention", "mlp"),
+    "*network.mixing_width": Integer(0),
     "*network.width": COUNT,
     "*network.num_heads": COUNT,
     "*network.positions": Choice("learned", "rotary"),

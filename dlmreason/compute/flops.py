@@ -26,6 +26,8 @@ class Sizes(Protocol):
     @property
     def loops(self) -> int: ...
     @property
+    def mixing_width(self) -> int: ...
+    @property
     def attention(self) -> str: ...
     @property
     def block(self) -> int: ...
@@ -59,10 +61,12 @@ def forward_flops(shape: Sizes, queries: int, attended: int, outputs: int) -> in
     """FLOPs of reading `queries` tokens that attend to `attended` keys in all, with heads at `outputs` positions.
 
     The quality head, where there is one, is applied wherever the output layer is: 2 * width a position. A carry is
-    projected in for each token, also one of zeros. All layers are paid for in each loop, heads and carry once.
+    projected in for each token, also one of zeros. All layers are paid for in each loop, heads and carry once. Where
+    an MLP mixes positions, it is paid for at each of them, and nothing is attended to.
     """
     width = shape.width
-    block = queries * (8 * width * width + 4 * width * shape.feedforward) + 4 * attended * width
+    mixing = 4 * queries * width * shape.mixing_width or 8 * queries * width * width + 4 * attended * width
+    block = mixing + 4 * queries * width * shape.feedforward
     heads = 2 * width * (shape.outputs + (1 if shape.quality else 0))
     entry = 2 * queries * width * width if shape.carry else 0
     return entry + shape.loops * shape.num_layers * block + outputs * heads

@@ -14,7 +14,7 @@ from typing import Any
 import safetensors.torch
 
 from dlmreason import disk
-from dlmreason.networks.shape import Shape
+from dlmreason.networks.shape import USUAL, Shape
 from dlmreason.networks.transformer import Transformer
 
 FORMAT = 1
@@ -42,8 +42,7 @@ def save(
     Raises: ValueError for values that JSON cannot hold, before anything is written.
     """
     folder = Path(folder)
-    # Without loops, a network's description is to the byte what it was before there were any.
-    shape = {name: value for name, value in asdict(network.shape).items() if (name, value) != ("loops", 1)}
+    shape = {name: value for name, value in asdict(network.shape).items() if (name, value) not in USUAL.items()}
     description = {
         "format": FORMAT,
         "shape": shape,

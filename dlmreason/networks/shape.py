@@ -7,6 +7,11 @@ from dataclasses import dataclass
 
 ATTENTION = ("causal", "bidirectional", "block_causal", "prompt")
 POSITIONS = ("learned", "rotary")
+MIXING = ("attention", "mlp")
+NORM_EPS = 1e-6
+USUAL = {"loops": 1, "mixing": "attention", "mixing_width": 0}
+"""Sizes that a description leaves out where they are these: networks were described without before they could be
+others, and their descriptions are to stay the same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +33,16 @@ class Shape:
     quality: bool = False  # a head that judges the token at each position
     carry: bool = False  # it reads what it said of each position in the pass before
     loops: int = 1  # times that a pass goes through the layers, each time with what entered the first time added
+    mixing: str = "attention"  # how positions hear of each other; mlp: by weights of their own, see `networks.mixer`
+    mixing_width: int = 0  # of the MLP over positions, only with mixing=mlp; 0: as many weights as attention would have
 
     def __post_init__(self) -> None:
         fix = object.__setattr__
         fix(self, "feature_sizes", tuple(self.feature_sizes))
         fix(self, "outputs", self.outputs or self.vocabulary_size - 1)
         fix(self, "feedforward", self.feedforward or 4 * self.width)
+        if self.mixing == "mlp" and not self.mixing_width:
+            fix(self, "mixing_width", max(1, round(2 * self.width**2 / self.length)))
         wrong = list(_faults(self))
         if wrong:
             raise ValueError("; ".join(wrong))
@@ -97,8 +106,33 @@ def _faults(shape: Shape) -> list[str]:
             "one in blocks is not trained to read a state, and a prompt that is read once is handed none: set "
             "attention=bidirectional, or train it with an objective that carries nothing"
         )
+    wrong += _mixing_faults(shape)
     if shape.positions not in POSITIONS:
         wrong.append(f"network positions={shape.positions!r} is none of {', '.join(POSITIONS)}")
     if any(size < 1 for size in shape.feature_sizes):
         wrong.append(f"network feature_sizes={shape.feature_sizes} must each be 1 or more: id 0 means none")
+    return wrong
+
+
+def _mixing_faults(shape: Shape) -> list[str]:
+    """What is wrong with how positions are mixed."""
+    if shape.mixing not in MIXING:
+        return [f"network mixing={shape.mixing!r} is none of {', '.join(MIXING)}"]
+    width = shape.mixing_width
+    if not isinstance(width, int) or isinstance(width, bool) or width < 0:
+        return [f"network mixing_width={width} must be a whole number of 1 or more, or 0 for as many as attention has"]
+    if shape.mixing == "attention":
+        return [f"network mixing_width={width} is of an MLP: set mixing=mlp, or mixing_width=0"] if width else []
+    wrong = []
+    if shape.attention != "bidirectional":
+        wrong.append(
+            f"network mixing=mlp mixes all positions with all, and attention={shape.attention} is for one that must "
+            "not read some of them: an autoregressive model, one in blocks and one whose prompt is read once keep "
+            "mixing=attention"
+        )
+    if shape.positions != "learned":
+        wrong.append(
+            f"network mixing=mlp knows each position by its weights, and positions={shape.positions} turns queries and "
+            "keys, of which it has none: set positions=learned"
+        )
     return wrong

@@ -16,9 +16,9 @@ from torch.nn import functional
 
 from dlmreason.networks.attention import SHORT, block_causal, look_around, prompt_apart, two_copies
 from dlmreason.networks.cache import Cache, Layer, check_part
-from dlmreason.networks.shape import Shape
+from dlmreason.networks.mixer import MixerBlock
+from dlmreason.networks.shape import NORM_EPS, Shape
 
-NORM_EPS = 1e-6
 ROTARY_BASE = 10_000.0
 
 
@@ -147,6 +147,9 @@ class Transformer(nn.Module):
     [looped transformer with input injection, arXiv:2311.12424]. Each loop has keys and values of its own, so that a
     cache holds loops * num_layers of them; whatever attention allows in one loop, it allows in all.
 
+    With mixing=mlp it is no transformer but for its name: its layers are those of `networks.mixer`, and all else is as
+    it is here.
+
     Deviation: the source adds the two as they are, and its state grows from loop to loop.
     """
 
@@ -165,7 +168,8 @@ class Transformer(nn.Module):
             self.positions = nn.Parameter(torch.empty(shape.length, shape.width))
         else:
             self.register_buffer("positions", _angles(shape), persistent=False)
-        self.blocks = nn.ModuleList(_Block(shape) for _ in range(shape.num_layers))
+        block = MixerBlock if shape.mixing == "mlp" else _Block
+        self.blocks = nn.ModuleList(block(shape) for _ in range(shape.num_layers))
         self.norm = nn.RMSNorm(shape.width, eps=NORM_EPS)
         # The quality head is the last output of one matrix: alone it would be a matrix-vector product, whose sums
         # differ by a bit with the row's seat.
