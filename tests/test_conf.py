@@ -207,6 +207,7 @@ def test_an_option_is_built(group: str, option: str) -> None:
 
 
 CARRYING = {"annealed_episodes", "noisy_episodes", "forgetful_episodes", "forgetful", "carry_only"}
+"""Policies made for a network that carries, though not each of them needs it."""
 
 
 def test_every_policy_is_compared() -> None:

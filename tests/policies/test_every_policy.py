@@ -24,6 +24,7 @@ from dlmreason.networks.transformer import Transformer
 from dlmreason.policies.facts import facts_of
 from dlmreason.sampling.denoise import Rows, Sampler, State
 from dlmreason.sampling.noise import Counter
+from tests.test_conf import CARRYING
 
 TREE = Tree(launch.conf_folder(), "experiment")
 NAMES = TREE.options("policy")
@@ -60,9 +61,6 @@ def network(emits_mask: bool = False, carry: bool = False) -> Denoise:
             spread = 0.7 if weight.dim() > 1 else 0.3
             weight.copy_(torch.randn(weight.shape, generator=generator) * spread)
     return Denoise(made, MASK)
-
-
-CARRYING = {"annealed_episodes", "noisy_episodes", "forgetful_episodes", "forgetful", "carry_only"}
 
 
 def network_of(name: str) -> Denoise:
