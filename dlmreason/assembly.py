@@ -212,7 +212,7 @@ def _model(
     return Model(name, kind, thought, shape, objective, updates, length, trainer, key, own)
 
 
-_INDIFFERENT = ("checkpoint_every", "keep", "log_every", "snapshots")
+_INDIFFERENT = ("checkpoint_every", "keep", "log_every", "snapshots", "ladders", "ladder_examples")
 
 
 def data_of(task: Task) -> dict[str, Any]:
