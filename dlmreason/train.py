@@ -170,18 +170,22 @@ def sheets_of(model: Any, task: Any, split: str) -> Any:
 def main(settings: launch.Settings) -> int:
     """The entry point: trains `settings["model"]` into the output folder."""
     from dlmreason import assembly
+    from dlmreason.mirroring import mirrored
 
     settings = settings | {"models": {settings["model"]["kind"]: settings["model"]}, "arms": {}}
     task = assembly.task_of(settings)
     models = assembly.models_of(settings, task)
     folder = Path(settings["output"])
     with launch.locked(folder):
-        describe(folder, settings, first=True)
         for model in models.values():
-            made = trained(model, task, settings, folder, metrics_log(folder))
-            shares = ", ".join(f"{accuracy:.3f} at {share} training" for share, accuracy in made.learning.items())
-            launch.say(f"{made.name}: accuracy on the validation split {shares}")
-            launch.say(f"checkpoint: {folder / 'models' / model.name}")
+            refuse_another(model, settings, folder)
+        describe(folder, settings, first=True)
+        with mirrored(settings, task, models, folder) as mirror:
+            for model in models.values():
+                made = trained(model, task, settings, folder, metrics_log(folder, mirror))
+                shares = ", ".join(f"{accuracy:.3f} at {share} training" for share, accuracy in made.learning.items())
+                launch.say(f"{made.name}: accuracy on the validation split {shares}")
+                launch.say(f"checkpoint: {folder / 'models' / model.name}")
         describe(folder, settings)
     return 0
 
