@@ -227,7 +227,7 @@ def _network_of(name: str, given: Mapping[str, Any], settings: Mapping[str, Any]
     return {**common, **own}
 
 
-_INDIFFERENT = ("checkpoint_every", "keep", "log_every", "snapshots")
+_INDIFFERENT = ("checkpoint_every", "keep", "log_every", "snapshots", "ladders", "ladder_examples")
 
 
 def data_of(task: Task) -> dict[str, Any]:

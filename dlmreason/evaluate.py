@@ -157,6 +157,9 @@ def asked_of(settings: launch.Settings) -> tuple[launch.Settings, list["Asked"]]
 def main(settings: launch.Settings) -> int:
     """The entry point: one checkpoint, under one policy or by the rules of an autoregressive arm, over one task."""
     from dlmreason import sharding
+    from dlmreason.answering import due, plan_of
+    from dlmreason.mirroring import mirrored
+    from dlmreason.reports.shown import found_in
 
     shards = sharding.shards_of(settings)
     if shards.follows:
@@ -166,13 +169,18 @@ def main(settings: launch.Settings) -> int:
     shards.check(len(each.examples))
     folder = Path(settings["output"])
     with launch.locked(folder):
+        due(
+            plan_of(each, settings), each.arm, folder, settings
+        )  # refuses a folder of another run before W&B begins one
         describe(folder, settings, first=True)
-        with sharding.at_work(shards, asked, settings, asked_of, given) as others:
-            answered(each, settings, folder, others)
-        timed(each, settings, folder)
-        describe(folder, settings)
-        keep_traces(folder, settings, {each.name: each.arm}, {each.name: each.examples})
-        report(folder)
+        with mirrored(settings, each.task, {}, folder) as mirror:
+            with sharding.at_work(shards, asked, settings, asked_of, given) as others:
+                answered(each, settings, folder, others)
+            timed(each, settings, folder)
+            describe(folder, settings)
+            keep_traces(folder, settings, {each.name: each.arm}, {each.name: each.examples})
+            report(folder)
+            mirror.found(lambda: found_in(folder), folder)
     launch.say(f"report: {folder / 'report.html'}")
     return 0
 

@@ -31,7 +31,7 @@ def main(settings: launch.Settings) -> int:
     import torch
 
     from dlmreason import assembly, assembly_arms, equal_compute, sharding
-    from dlmreason.mirroring import mirror_of
+    from dlmreason.mirroring import mirrored
     from dlmreason.reports.shown import found_in
 
     settings = _one_policy(tuned(settings))
@@ -57,9 +57,7 @@ def main(settings: launch.Settings) -> int:
         describe(folder, settings, first=True)
         equal_compute.tell(affordable)
         disk.write(folder / "matching.json", json.dumps(equal_compute.plain(affordable), indent=1) + "\n")
-        mirror = mirror_of(settings, "experiment", task, models, folder)
-        code = 1
-        try:
+        with mirrored(settings, task, models, folder) as mirror:
             log = metrics_log(folder, mirror)
             ready = {name: trained(model, task, settings, folder, log) for name, model in models.items()}
             asked = _asked(settings, task, ready, items)
@@ -73,9 +71,6 @@ def main(settings: launch.Settings) -> int:
             keep_traces(folder, settings, {each.name: each.arm for each in asked}, items)
             report(folder)
             mirror.found(lambda: found_in(folder), folder)
-            code = 0
-        finally:
-            mirror.finish(code)
     launch.say(f"report: {folder / 'report.html'}")
     return 0
 

@@ -240,6 +240,8 @@ RULES: dict[str, Rule] = {
     "trainer.clip": Real(above=0),
     "trainer.ema": Real(0, below=1),
     "trainer.threads": Maybe(Integer(1, 1024)),
+    "trainer.ladders": Integer(0),
+    "trainer.ladder_examples": COUNT,
     "trainer.checkpoint_every": COUNT,
     "trainer.keep": COUNT,
     "trainer.log_every": COUNT,

@@ -5,7 +5,8 @@ where it is kept: what is logged later is held against the same.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +19,27 @@ MACHINE = "machine.json"
 PRODUCT = "matrix_product_flops_per_second"
 
 
-def mirror_of(settings: Mapping[str, Any], job: str, task: Any, models: Mapping[str, Any], folder: Path) -> Mirror:
-    """The mirror that the settings ask for. models: of `assembly.Model`, those to be trained."""
-    logger = settings["logger"]
-    product = None
-    if logger["mode"] != "disabled":
+@contextmanager
+def mirrored(settings: Mapping[str, Any], task: Any, models: Mapping[str, Any], folder: Path) -> Iterator[Mirror]:
+    """The mirror that the settings ask for; its run ends with the block, well where that did.
+
+    models: of `assembly.Model`, those to be trained, by which their speed is told.
+    """
+    logger, product = settings["logger"], None
+    if models and logger["mode"] != "disabled":
         try:
             product = _product(settings, folder)
         except (OSError, RuntimeError) as error:  # no memory, no disk: what is not known is not logged
             launch.say(f"how fast a matrix product is here could not be measured, so no mfu is logged ({error})")
     work = {name: Work(each.trainer.batch_size, each.flops() / each.updates, product) for name, each in models.items()}
-    named = findable(settings, job, task.name)
-    return Mirror(logger["mode"], project=logger["project"], **named, folder=folder, config=settings, work=work)
+    named = findable(settings, task.name)
+    mirror = Mirror(logger["mode"], project=logger["project"], **named, folder=folder, config=settings, work=work)
+    code = 1
+    try:
+        yield mirror
+        code = 0
+    finally:
+        mirror.finish(code)
 
 
 def _product(settings: Mapping[str, Any], folder: Path) -> float:

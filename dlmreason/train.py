@@ -113,6 +113,7 @@ def learning(history: list[dict[str, float]], updates: int) -> dict[str, float]:
 def _fit(model: Any, task: Any, settings: Mapping[str, Any], folder: Path, log: Log | None) -> Any:
     import torch
 
+    from dlmreason import looks
     from dlmreason.networks.transformer import Transformer
     from dlmreason.progress import Progress
     from dlmreason.training.fit import fit
@@ -135,7 +136,8 @@ def _fit(model: Any, task: Any, settings: Mapping[str, Any], folder: Path, log: 
                 seed=settings["seed"],
                 folder=folder / "training" / model.name,
                 log=(lambda entry: log(model.name, entry)) if log else None,
-                validate=validation(model, task, settings),
+                validate=looks.validation(model, task, settings, sheets_of(model, task, "validation")),
+                ladder=looks.ladder(model, task, settings),
                 progress=lambda total, done: Progress(total, f"training {model.name}", "updates", done),
             )
     except Interrupted as stop:
@@ -168,62 +170,25 @@ def sheets_of(model: Any, task: Any, split: str) -> Any:
     )
 
 
-def validation(model: Any, task: Any, settings: Mapping[str, Any]) -> Callable[[Any, int], dict[str, float]]:
-    """A `validate` for `fit`: accuracy on the validation split, and whether the quality head tells right from wrong.
-
-    The diffusion model answers by confidence, one token a pass, block after block where it was taught those, unless it
-    knows no masks to write into; the autoregressive one greedily.
-    """
-    from dlmreason.assembly_arms import denoiser_of
-    from dlmreason.evaluation.autoregressive import AutoregressiveArm
-    from dlmreason.evaluation.diffusion import DiffusionArm
-    from dlmreason.policies.presets import ordered
-    from dlmreason.policies.published import bd3
-    from dlmreason.training.validation import HeldOut
-
-    examples = list(task.examples("validation"))[: settings["budget"]["examples"]]
-    final = model.objective.at(model.updates - 1, model.updates) if hasattr(model.objective, "at") else model.objective
-    held_out = HeldOut(final, sheets_of(model, task, "validation"), seed=settings["seed"])
-    budget = settings["budget"]
-    block = model.taught.block
-    policy = bd3(block, "confidence", temperature=0.0) if block else ordered()
-
-    def measure(network: Any, update: int) -> dict[str, float]:
-        if model.kind == "diffusion" and not model.taught.masks:
-            return held_out(network, update)
-        device = next(network.parameters()).device
-        if model.kind == "diffusion":
-            denoiser, width = denoiser_of(network, task, model.thought), budget["width"]
-            arm: Any = DiffusionArm("validation", task, network, denoiser, policy, width, 8, device, model.thought)
-            attempts = arm.attempts(examples, (arm.length,), settings["seed"])
-        else:
-            rules = ["vote"]
-            arm = AutoregressiveArm(
-                "validation", task, network, model.thought, 2**62, rules, most=1, width=budget["ar_width"]
-            )
-            attempts = arm.attempts(examples, (1,), settings["seed"])
-        right = [task.verify(group[0].example, group[0].answer).correct for group in attempts if group]
-        measured = {"accuracy": sum(right) / max(len(examples), 1)}
-        return measured | {name: value for name, value in held_out(network, update).items() if value == value}
-
-    return measure
-
-
 def main(settings: launch.Settings) -> int:
     """The entry point: trains `settings["model"]` into the output folder."""
     from dlmreason import assembly
+    from dlmreason.mirroring import mirrored
 
     settings = settings | {"models": {settings["model"]["kind"]: settings["model"]}, "arms": {}}
     task = assembly.task_of(settings)
     models = assembly.models_of(settings, task)
     folder = Path(settings["output"])
     with launch.locked(folder):
-        describe(folder, settings, first=True)
         for model in models.values():
-            made = trained(model, task, settings, folder, metrics_log(folder))
-            shares = ", ".join(f"{accuracy:.3f} at {share} training" for share, accuracy in made.learning.items())
-            launch.say(f"{made.name}: accuracy on the validation split {shares}")
-            launch.say(f"checkpoint: {folder / 'models' / model.name}")
+            refuse_another(model, settings, folder)
+        describe(folder, settings, first=True)
+        with mirrored(settings, task, models, folder) as mirror:
+            for model in models.values():
+                made = trained(model, task, settings, folder, metrics_log(folder, mirror))
+                shares = ", ".join(f"{accuracy:.3f} at {share} training" for share, accuracy in made.learning.items())
+                launch.say(f"{made.name}: accuracy on the validation split {shares}")
+                launch.say(f"checkpoint: {folder / 'models' / model.name}")
         describe(folder, settings)
     return 0
 

@@ -6,7 +6,9 @@ they are handed the same rows. What is gone from the folder is gone here too, an
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+from dlmreason import disk
 from dlmreason.reports import series
 from dlmreason.reports.findable import findable
 from dlmreason.reports.mirror import Mirror
@@ -28,7 +30,7 @@ def backfill(folder: Path, say: Callable[[str], None]) -> Path | None:
     if not (shown.trainings or shown.results):
         raise ValueError("there are neither metrics nor results in it")
     before = set(_runs(folder))
-    named = findable({"name": shown.name, **settings}, "experiment", _task(shown.summary))
+    named = findable({"name": shown.name, **settings}, _task(folder, shown.summary))
     project = (settings.get("logger") or {}).get("project") or "dlmreason"
     mirror = Mirror("offline", project=project, **named, folder=folder, config=settings, waits=PATIENCE)
     for row in shown.trainings:
@@ -49,5 +51,10 @@ def _runs(folder: Path) -> list[Path]:
     return sorted((folder / "wandb").glob("*run-*"))
 
 
-def _task(summary: object) -> str | None:
-    return str(summary["task"]) if isinstance(summary, dict) and summary.get("task") else None
+def _task(folder: Path, summary: Any) -> str | None:
+    """The task's own name, by the results, or where there are none by the models."""
+    told = summary or {}
+    for path in sorted((folder / "models").glob("*/description.json")):
+        told = told or disk.object_in(path).get("task", {})
+    name = told.get("task") or told.get("name")
+    return str(name) if name else None

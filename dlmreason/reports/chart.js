@@ -31,7 +31,8 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const wholePercent = (share) => Math.round(100 * share) + " %";
 const finePercent = (share) => Number((100 * share).toPrecision(2)) + " %";
 const percent = (share) => (100 * share).toFixed(1) + " %";
-const count = (value) => value.toLocaleString("en-GB", { maximumFractionDigits: value < 100 ? 1 : 0 });
+const [tenths, wholes] = [1, 0].map((maximumFractionDigits) => new Intl.NumberFormat("en-GB", { maximumFractionDigits }));
+const count = (value) => (value < 100 ? tenths : wholes).format(value);
 
 function flops(value) {
   for (const [size, unit] of [[1e18, "E"], [1e15, "P"], [1e12, "T"], [1e9, "G"], [1e6, "M"], [1e3, "k"]])

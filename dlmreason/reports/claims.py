@@ -18,6 +18,9 @@ from dlmreason.reports.markup import fold, section, table
 
 PARTS = ("Question", "Prediction", "Verdict", "What stands out", "What would change our mind")
 """Of a claim's text what stands on the page; the result is in its figures and tables."""
+DATA = (".jsonl", ".jsonl.gz", ".parquet", ".csv")
+"""How what is counted or measured is kept."""
+
 FOOT = "One file, no network. Each claim's own text has its result, its cost and how to run it."
 
 
@@ -85,22 +88,28 @@ def _section(claim: Claim, page: Path) -> str:
 
 
 def _kept(claim: Claim, page: Path) -> Iterator[str]:
-    """Its figures, and links to what lies beside its text."""
+    """Its figures, links to its tables and pages, and what the others are called that lie beside its text."""
     folder = claim.place.parent
-    for path in sorted(folder.rglob("*figure.svg")):
-        label = " ".join(path.relative_to(folder).with_suffix("").parts).removesuffix("figure").strip(" _")
+    files = sorted(path for path in folder.rglob("*") if path.is_file()) if claim.place.is_file() else []
+    for path in (each for each in files if each.suffix == ".svg"):
+        name = " ".join(path.relative_to(folder).with_suffix("").parts)
+        label = name.removesuffix("figure").strip(" _")
+        kind = "Accuracy against FLOPs" if name.endswith("figure") else "Figure"
+        title = f"{kind}: {label}" if label else kind
         picture = base64.b64encode(path.read_bytes()).decode()
-        title = f"Accuracy against FLOPs{': ' + label if label else ''}"
         alt = escape(f"{claim.name}: {title}", quote=True)
         yield fold(title, f'<img class="kept" alt="{alt}" src="data:image/svg+xml;base64,{picture}">')
-    links = [claim.place, *sorted(folder.rglob("*table.md")), *sorted(folder.rglob("report.html"))]
-    named = [
-        f'<a href="{escape(_from(page, path), quote=True)}">{escape(str(path.relative_to(folder)))}</a>'
-        for path in links
-        if path.is_file()
-    ]
-    if named:
+    tables = [path for path in files if path.suffix == ".md" and path != claim.place]
+    links = [claim.place, *tables, *(path for path in files if path.suffix == ".html")] if files else []
+    if links:
+        named = (f'<a href="{escape(_from(page, path), quote=True)}">{_name(path, folder)}</a>' for path in links)
         yield f'<p class="note">{" · ".join(named)}</p>'
+    if data := [path for path in files if path.name.endswith(DATA)]:
+        yield f'<p class="note">Kept beside it: {", ".join(_name(path, folder) for path in data)}.</p>'
+
+
+def _name(path: Path, folder: Path) -> str:
+    return escape(path.relative_to(folder).as_posix())
 
 
 def _from(page: Path, path: Path) -> str:

@@ -26,6 +26,7 @@ HEADER = (
     "arm", "budget", "right, %", "calls", "depth", "FLOPs", "FLOPs a right answer", *SECONDS.values(), "peak MiB",
     "joules a question",
 )  # fmt: skip
+MEASURED = ("arm", "call", "rows of a call", "calls", "ms a call", "ms a row", "peak MiB", "joules a call", "device")
 NOTE = (
     "Every arm at its highest budget, means of an answer. A call is a pass, or a generated token. Seconds alone: a "
     "question asked by itself; full device: its share of a batch that is never idle; both from what a call was "
@@ -79,6 +80,24 @@ def costs(found: Found, of: Points) -> str:
 def rows(found: Found, of: Points, before: str = "") -> list[list[str]]:
     """A row for each arm. before: stands before its name."""
     return [_row(before + arm, arm, of[arm][-1], found) for arm, _ in _arms(found) if of.get(arm)]
+
+
+def measured(found: Found) -> list[list[str]]:
+    """A row for each measurement, as MEASURED has them."""
+    return [
+        [
+            escape(each.arm),
+            escape(each.what),
+            f"{each.batch:,}",
+            f"{each.calls:,}",
+            f"{1e3 * each.seconds_per_call:.3g}",
+            f"{1e3 * each.seconds_per_row:.3g}",
+            NONE if each.peak_bytes is None else f"{each.peak_bytes / 2**20:,.0f}",
+            NONE if each.joules is None else f"{each.joules / each.calls:.3g}",
+            escape(each.device),
+        ]
+        for each in found.measurements
+    ]
 
 
 def _arms(found: Found) -> Iterator[tuple[str, Mapping[str, Any]]]:

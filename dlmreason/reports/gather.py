@@ -1,17 +1,17 @@
 """What an output folder holds for its page, and what of it could not be used.
 
-This file decides which files are read and what is said of one that is missing, torn or foreign: the page names it and
-shows the rest. It reads the folder only, and knows nothing of how a page looks.
+This file decides which runs a folder holds, which files are read, and what is said of one that is missing, torn or
+foreign: the page names it and shows the rest. It reads the folder only, and knows nothing of how a page looks.
 """
 
 import json
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from dlmreason.analysis.comparison import Table, table
-from dlmreason.analysis.packed import FILES, load, records_in
+from dlmreason.analysis.packed import FILES, load
 from dlmreason.analysis.records import Counted, Measurement, Record, RecordsError, Timing, Trace, read
 from dlmreason.analysis.summary import summary as summarise
 
@@ -34,6 +34,8 @@ class Found:
     config: str = ""
     training: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    text: str = ""  # of table.md
+    files: list[str] = field(default_factory=list)  # the names of all that lies there
 
     @property
     def table(self) -> Table | None:
@@ -55,21 +57,46 @@ class Found:
             return None
 
 
-def gather(folder: Path) -> Found:
-    """Everything usable in the folder."""
-    found = Found()
-    path = records_in(folder) or folder / FILES[0]
+class Place(NamedTuple):
+    """Where one run lies: a folder, or of a folder the files whose names begin with `part` and `_`."""
+
+    folder: Path
+    part: str = ""
+
+    def file(self, name: str) -> Path:
+        return self.folder / (f"{self.part}_{name}" if self.part else name)
+
+    @property
+    def records(self) -> Path | None:
+        return next((path for name in FILES if (path := self.file(name)).exists()), None)
+
+
+def runs_in(folder: Path) -> dict[str, Place]:
+    """The runs of an output folder or a claim by name: "" is the folder's own, the others are its parts, in it or one
+    folder below. A folder without records is a run without answers."""
+    found = {"": Place(folder)} if Place(folder).records else {}
+    names = [path.name for path in sorted(folder.iterdir()) if path.is_file()]
+    parts = [name.removesuffix(f"_{kind}") for name in names for kind in FILES if name.endswith(f"_{kind}")]
+    found |= {part: Place(folder, part) for part in parts}
+    found |= {below.name: Place(below) for below in sorted(folder.iterdir()) if Place(below).records}
+    return found or {"": Place(folder)}
+
+
+def gather(folder: Path, part: str = "") -> Found:
+    """Everything usable of the run in the folder, or of a part of it, see `Place`."""
+    found, place = Found(), Place(folder, part)
+    path = place.records or place.file(FILES[0])
     name = path.name
     found.records = _lines(path, Record, found.problems, wanted=True)
-    found.timings = _lines(folder / "timings.jsonl", Timing, found.problems)
-    found.measurements = _lines(folder / "measurements.jsonl", Measurement, found.problems)
-    found.counted = _lines(folder / "counters.jsonl", Counted, found.problems)
-    found.traces = _lines(folder / "traces.jsonl", Trace, found.problems)
+    found.timings = _lines(place.file("timings.jsonl"), Timing, found.problems)
+    found.measurements = _lines(place.file("measurements.jsonl"), Measurement, found.problems)
+    found.counted = _lines(place.file("counters.jsonl"), Counted, found.problems)
+    found.traces = _lines(place.file("traces.jsonl"), Trace, found.problems)
     for path in sorted(folder.glob("models/*/description.json")):
         if isinstance(content := _json(path, found.problems), dict):
             found.models[path.parent.name] = content
-    found.run = _json(folder / "run.json", found.problems)
-    found.summary = _json(folder / "summary.json", found.problems)
+    found.run = _json(place.file("run.json"), found.problems)
+    found.summary = _json(place.file("summary.json"), found.problems)
     if found.summary is not None and not _usable(found.summary):
         found.problems.append("summary.json: not a summary of this version; computed again from the records")
         found.summary = None
@@ -78,12 +105,16 @@ def gather(folder: Path) -> Found:
             found.summary = summarise(found.records, bounds=_bounds(found.run))
         except RecordsError as error:
             found.problems.append(f"{name}: {error}")
-    if (folder / "config.yaml").exists():
-        found.config = (folder / "config.yaml").read_text(encoding="utf-8", errors="replace")
+    found.config, found.text = _text(place.file("config.yaml")), _text(place.file("table.md"))
     for path in sorted(folder.glob("metrics/*.jsonl")):
         if curve := _losses(path):
             found.training[path.stem] = curve
+    found.files = sorted(path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith("."))
     return found
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
 def _lines(path: Path, kind: Any, problems: list[str], wanted: bool = False) -> list[Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from dlmreason.analysis import words
 from dlmreason.reports import costs, page, sections, shell, tables
-from dlmreason.reports.gather import Found, gather
+from dlmreason.reports.gather import Found, gather, runs_in
 from dlmreason.reports.markup import NONE, fold, section, table
 from dlmreason.reports.redaction import redact, redact_text
 
@@ -23,8 +23,13 @@ Runs = Mapping[str, Found]
 
 
 def write(folders: Sequence[Path], to: Path) -> Path:
-    """Writes the page of several output folders, or claims, and returns its path."""
-    shell.write(to, render({name: gather(folder) for name, folder in named(folders).items()}))
+    """Writes the page of several output folders, or claims with all of their parts, and returns its path."""
+    runs = {
+        "/".join(filter(None, (name, part))): gather(*place)
+        for name, folder in named(folders).items()
+        for part, place in runs_in(folder).items()
+    }
+    shell.write(to, render(runs))
     return to
 
 
@@ -112,7 +117,7 @@ def _cell(point: Mapping[str, Any] | None) -> str:
 
 def _found(run: str, found: Found) -> str:
     if not found.summary:
-        return f"<h3>{escape(run)}</h3><p>There is no result.</p>"
+        return f"<h3>{escape(run)}</h3>{''.join(_instead(run, found))}"
     family = found.summary.get("family") or []
     label = f"Declared differences of {run}"
     declared = sections.differences(family, declared=True, label=label) if family else ""
@@ -120,6 +125,17 @@ def _found(run: str, found: Found) -> str:
     told = fold(f"All findings of {run}", f'<ul class="findings">{said}</ul>')
     first = "".join(f"<p>{escape(each)}</p>" for each in found.summary["sentences"][:1])
     return f"<h3>{escape(run)}</h3>{first}{declared}{told}"
+
+
+def _instead(run: str, found: Found) -> Iterator[str]:
+    """What there is of a run without answers."""
+    yield "<p>There is no result.</p>"
+    if found.measurements:
+        yield table(costs.MEASURED, costs.measured(found), f"What {run} measured")
+    if found.text:
+        yield fold("Its table", f"<pre>{escape(redact_text(found.text))}</pre>")
+    if found.files:
+        yield f'<p class="note">What lies there: {escape(", ".join(found.files))}.</p>'
 
 
 def _run(run: str, found: Found) -> str:

@@ -36,7 +36,7 @@ Entry = dict[str, float]
 
 Log = Callable[[Entry], None]
 Validate = Callable[[nn.Module, int], Entry]
-"""(network holding the averaged weights, updates made) -> what was measured; called at each snapshot and at the end."""
+"""(network in evaluation mode, holding the averaged weights, updates made) -> what was measured."""
 
 
 class Progress(Protocol):
@@ -49,7 +49,9 @@ class Progress(Protocol):
     def __exit__(self, *error: Any) -> None: ...
 
 
-CHANGEABLE = {"snapshots", "checkpoint_every", "keep", "log_every", "accelerator", "threads"}
+CHANGEABLE = {
+    "snapshots", "ladders", "ladder_examples", "checkpoint_every", "keep", "log_every", "accelerator", "threads",
+}  # fmt: skip
 """Settings that may differ when a training goes on; the others would make it another training."""
 
 
@@ -75,11 +77,14 @@ def fit(
     folder: Path,
     log: Log | None = None,
     validate: Validate | None = None,
+    ladder: Validate | None = None,
     progress: Callable[[int, int], Progress] | None = None,
 ) -> Fitted:
     """Make `updates` updates of `network`, going on from the newest whole checkpoint in `folder` if there is one.
 
-    progress: makes what shows progress, from (updates in all, updates made before).
+    validate: asked at each snapshot and at the end.  ladder: asked `settings.ladders` times; `log` is told what it
+    says, and neither the history nor a checkpoint holds it.  progress: makes what shows progress, from (updates in all,
+    updates made before).
 
     Trains on one device. After a resume, `log` is told again what lay behind the checkpoint; the entries are the same
     but for the seconds. An objective is recognised by its repr: make it a frozen dataclass.
@@ -99,7 +104,7 @@ def fit(
         _check_same(state["identity"], identity, folder)
     start = 0 if state is None else int(state["update"])
     learner = Learner(network.to(device), stages, sheets, settings, updates, seed, start)
-    keeper = _Keeper(folder, checkpoints, identity, network, settings, updates, log, validate)
+    keeper = _Keeper(folder, checkpoints, identity, network, settings, updates, log, validate, ladder)
     if state is not None:
         keeper.restore(learner, state)
     if start < updates:
@@ -132,10 +137,11 @@ class _Keeper(Callback):
         updates: int,
         log: Log | None,
         validate: Validate | None,
+        ladder: Validate | None,
     ) -> None:
         self.folder, self.checkpoints, self.identity = folder, checkpoints, identity
         self.network, self.settings, self.updates = network, settings, updates
-        self.tell, self.validate = log, validate  # not `log`: Lightning writes its own over it
+        self.tell, self.validate, self.ladder = log, validate, ladder  # not `log`: Lightning writes its own over it
         self.average = Average(network, settings.ema)
         self.watch = Watch()
         self.progress: Progress | None = None
@@ -173,6 +179,10 @@ class _Keeper(Callback):
             self._tell({"update": done} | means | {"lr": self.settings.rate(batch, self.updates)})
         if last or shares:
             self._look(shares, done)
+        if self.ladder is not None and self.settings.ladder_at(done, self.updates):
+            self._pause()
+            with self.average.swapped():
+                self._tell(self._asked(self.ladder, done), kept=False)
         if self.progress is not None:
             self.progress.advance(note=self._note)
         if last or self.watch.received is not None or done % self.settings.checkpoint_every == 0:
@@ -197,12 +207,17 @@ class _Keeper(Callback):
             for share in shares:
                 write(_snapshot_path(self.folder, share), bytes_of(weights))
             if self.validate is not None:
-                self.network.eval()
-                with torch.no_grad():
-                    measured = self.validate(self.network, done)
-                self.network.train()
-                self._tell({"update": done} | measured)
+                self._tell(self._asked(self.validate, done))
         self._since = time.monotonic()
+
+    @torch.no_grad()
+    def _asked(self, look: Validate, done: int) -> Entry:
+        """What a look at the network finds, whose time is none of the updates'."""
+        self.network.eval()
+        measured = look(self.network, done)
+        self.network.train()
+        self._since = time.monotonic()
+        return {"update": done} | measured
 
     def _save(self, trainer: Trainer, learner: Learner, done: int) -> None:
         self._pause()
@@ -221,10 +236,11 @@ class _Keeper(Callback):
         self.checkpoints.save(done, state)
         self._since = time.monotonic()
 
-    def _tell(self, entry: Entry) -> None:
+    def _tell(self, entry: Entry, kept: bool = True) -> None:
         self._pause()
         entry = entry | {"seconds": self.seconds}
-        self.history.append(entry)
+        if kept:
+            self.history.append(entry)
         if self.tell is not None:
             self.tell(entry)
 

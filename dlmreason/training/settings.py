@@ -26,6 +26,8 @@ class Settings:
     clip: float = 1.0  # longest gradient (L2 norm over all weights)
     ema: float = 0.995  # decay of the averaged weights; 0 keeps no average
     snapshots: tuple[float, ...] = (0.5,)  # shares of the training at which the averaged weights are kept
+    ladders: int = 4  # times, evenly apart, that answers are looked at after few and many passes; 0: never
+    ladder_examples: int = 64  # of the validation split, for such a look
     checkpoint_every: int = 500  # updates
     keep: int = 2  # checkpoints
     log_every: int = 50  # updates
@@ -36,8 +38,9 @@ class Settings:
     def __post_init__(self) -> None:
         object.__setattr__(self, "betas", tuple(self.betas))
         object.__setattr__(self, "snapshots", tuple(sorted(self.snapshots)))
-        for name in ("batch_size", "checkpoint_every", "keep", "log_every"):
+        for name in ("batch_size", "checkpoint_every", "keep", "log_every", "ladder_examples"):
             _check(name, getattr(self, name), "a whole number, 1 or more", _whole(getattr(self, name)))
+        _check("ladders", self.ladders, "a whole number, 0 or more", self.ladders == 0 or _whole(self.ladders))
         _check("optimizer", self.optimizer, "adamw or muon", self.optimizer in ("adamw", "muon"))
         _check("muon_lr", self.muon_lr, "above 0", _finite(self.muon_lr) and self.muon_lr > 0)
         _check("muon_momentum", self.muon_momentum, "at least 0 and below 1", 0 <= self.muon_momentum < 1)
@@ -67,6 +70,10 @@ class Settings:
     def snapshots_at(self, done: int, updates: int) -> list[float]:
         """The shares whose snapshot is due after `done` of `updates` updates."""
         return [share for share in self.snapshots if done == max(1, round(share * updates))]
+
+    def ladder_at(self, done: int, updates: int) -> bool:
+        """Whether a ladder is due after `done` of `updates` updates; the last of several is at the end."""
+        return any(done == max(1, round(n * updates / self.ladders)) for n in range(1, self.ladders + 1))
 
 
 def _whole(value: object) -> bool:

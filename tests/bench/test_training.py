@@ -6,6 +6,7 @@ Costs of starting and ending a training are left out: they are the difference be
 import statistics
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -14,10 +15,13 @@ import torch
 
 from dlmreason.compute.flops import training_flops
 from dlmreason.diffusion.objectives import MaskedDiffusion
+from dlmreason.folder import metrics_log
 from dlmreason.networks.shape import Shape
 from dlmreason.networks.transformer import Transformer
+from dlmreason.reports.mirror import Mirror
+from dlmreason.reports.series import Work
 from dlmreason.training.average import Average
-from dlmreason.training.fit import fit
+from dlmreason.training.fit import Entry, fit
 from dlmreason.training.settings import Settings
 from dlmreason.training.sheets import Order, Sheets
 from tests.bench.clock import REPEATS, medians
@@ -114,3 +118,29 @@ def test_lightning_adds_little_to_an_update(tmp_path: Path, table: Callable[...,
         f"{1e3 * whole:.1f} ms, {whole / least - 1:+.1%} of a bare loop's {1e3 * least:.1f} ms",
     )
     assert whole / least <= 1.03
+
+
+def test_log_calls_add_little_to_an_update(tmp_path: Path, table: Callable[..., None]) -> None:
+    """Of a training's own seconds, at the demo's batch, network and `log_every`: what it takes to write an entry down
+    and hand it over, and the thread that passes it on to W&B."""
+    length, batch, updates = 36, 32, 400
+    out = Mirror("offline", folder=tmp_path, work={"demo": Work(batch, 1e9, 1e9)})
+    log, spent = metrics_log(tmp_path, out), [0.0]
+
+    def clocked(entry: Entry) -> None:
+        began = time.perf_counter()
+        log("demo", entry)
+        spent[0] += time.perf_counter() - began
+
+    made, settings = network(length, num_layers=2, width=64, num_heads=4), replace(settings_of(batch), log_every=50)
+    data = sheets(64, length)
+    done = fit(made, OBJECTIVE, data, settings, updates=updates, seed=0, folder=tmp_path / "training", log=clocked)
+    passed_on = time.clock_gettime(time.pthread_getcpuclockid(out._thread.ident or 0))
+    out.finish()
+    assert not out.failed
+    share = (spent[0] + passed_on) / done.seconds
+    table(
+        f"log calls of a training of {updates} updates, an entry each 50",
+        f"{1e3 * spent[0] / (updates / 50):.1f} ms a call, {share:.2%} of its {done.seconds:.1f} s",
+    )
+    assert share <= 0.02

@@ -311,7 +311,8 @@ def test_an_evaluation_is_shared_whoever_starts_the_processes(
     alone, folder = tmp_path / "alone", tmp_path / "shared"
     given = (f"checkpoint={finished / 'models' / 'diffusion'}", "budget=tiny", "budget.examples=5", *MACHINE)
     assert start("evaluate", *given, f"output={alone}") == 0
-    with process(*launcher, "dlmreason.evaluate", *given, *more, f"output={folder}", cwd=tmp_path) as run:
+    argv = (*given, *more, "logger=none", f"output={folder}")
+    with process(*launcher, "dlmreason.evaluate", *argv, cwd=tmp_path) as run:
         _, error = run.communicate(timeout=280)
     assert run.returncode == 0, error
     assert records(folder) == records(alone)

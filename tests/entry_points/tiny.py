@@ -33,8 +33,10 @@ MACHINE = ("threads=1", "device=cpu")
 
 
 def start(entry: str, *argv: str) -> int:
-    """The exit code of an entry point, in this process."""
+    """The exit code of an entry point, in this process; without W&B, unless it is asked for."""
     main = importlib.import_module(f"dlmreason.{entry}").main
+    if entry in ("train", "evaluate") and not any(each.startswith("logger=") for each in argv):
+        argv = (*argv, "logger=none")
     return launch.run(main, entry, argv=argv)
 
 

@@ -33,7 +33,20 @@ def test_every_claim_of_this_repository_has_its_question_and_its_verdicts(tmp_pa
         for said in (claim.verdict, *claim.parts.values()):
             assert said and unescape(claims.inline(said)) in text, claim.name
     assert "Not everything could be read" not in text and "<script" not in text
-    assert text.count("data:image/svg+xml") == len(list(ROOT.rglob("*figure.svg")))
+    assert text.count("data:image/svg+xml") == len(list(ROOT.rglob("*.svg")))
+    for path in [each for each in ROOT.rglob("*") if each.name.endswith(claims.DATA)]:
+        assert path.name in text
+
+
+def test_a_claim_of_measurements_alone_shows_its_figure_and_says_what_is_kept(tmp_path):
+    root = folder_of(tmp_path)
+    (root / "two").mkdir()
+    (root / "two" / "README.md").write_text("# two\n\n**Question.** How fast?\n\n**Verdict.** Fast.\n")
+    (root / "two" / "latency.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'/>")
+    (root / "two" / "seconds.jsonl").write_text("{}\n")
+    text = claims.write(root, tmp_path / "claims.html").read_text()
+    assert "How fast?" in text and "<summary>Figure: latency</summary>" in text
+    assert "Kept beside it: seconds.jsonl." in text and "Not everything could be read" not in text
 
 
 def test_a_claim_whose_text_is_missing_is_named(tmp_path):

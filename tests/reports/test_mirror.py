@@ -72,7 +72,7 @@ def recorded(build_run, tmp_path_factory):
 def live(folder: Path) -> None:
     """Hands over as a run does: an entry when it is told, the results at the end."""
     settings = series.settings_of(folder)
-    named = findable(settings, "experiment", "sudoku6x6")
+    named = findable(settings, "sudoku6x6")
     out = Mirror("offline", project="p", **named, folder=folder, config=settings, work=series.work_of(folder))
     for model in ("thought", "diffusion"):
         for line in (folder / "metrics" / f"{model}.jsonl").read_text().splitlines():

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from dlmreason.analysis.packed import FILES
 from dlmreason.reports import side_by_side
+from dlmreason.reports.gather import runs_in
 
 
 @pytest.fixture(scope="module")
@@ -69,3 +71,51 @@ def test_what_a_claim_compares_is_drawn_first(run_folder, tmp_path):
     accuracy = {arm: found.summary["arms"][arm]["points"][-1]["accuracy"] for arm in found.summary["arms"]}
     others = [accuracy[arm] for arm in side_by_side._first(found)[2:]]
     assert others == sorted(others, reverse=True) and len(others) == 4
+
+
+CLAIMS = Path(__file__).parents[2] / "experiments"
+
+
+def test_a_claim_in_parts_is_as_many_runs_in_one_folder_or_below_it(tmp_path):
+    folders = [CLAIMS / name for name in ("passes_vs_accuracy", "compute_matched_cot", "several_answers")]
+    found = {folder.name: list(runs_in(folder)) for folder in folders}
+    assert found == {
+        "passes_vs_accuracy": ["real_4x4", "real_9x9", "hard_9x9"],
+        "compute_matched_cot": ["addition4", "sat5", "star_graph", "sudoku6x6"],
+        "several_answers": ["", "confirmed"],
+    }
+    text = side_by_side.write(folders[:1], tmp_path / "page.html").read_text()
+    runs_of = {arm["name"].partition(":")[0] for arm in embedded(text)["arms"]}
+    assert runs_of == {f"passes_vs_accuracy/{part}" for part in found["passes_vs_accuracy"]}
+    assert "not there, so no answers" not in text and "different tasks" in text
+
+
+def test_every_claim_of_this_repository_is_read():
+    for folder in sorted(path.parent for path in CLAIMS.glob("*/README.md")):
+        held = [path for path in folder.rglob("*") if path.name.endswith(FILES)]
+        assert len(held) == len({place.records for place in runs_in(folder).values()} - {None}), folder.name
+
+
+def test_of_a_run_without_answers_what_there_is_is_shown(run_folder, tmp_path):
+    folder = tmp_path / "latency"
+    folder.mkdir()
+    shutil.copy(run_folder / "measurements.jsonl", folder)
+    (folder / "table.md").write_text("| length | <b>ms |\n")
+    (folder / "figure.svg").write_text("<svg/>")
+    text = side_by_side.write([folder], tmp_path / "page.html").read_text()
+    assert "There is no result." in text and "ms a call" in text and "change_of_mind" in text
+    assert "| length | &lt;b&gt;ms |" in text
+    assert "What lies there: figure.svg, measurements.jsonl, table.md." in text
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert "There is no result." in side_by_side.write([empty], tmp_path / "empty.html").read_text()
+
+
+def test_a_run_of_this_repository_has_no_parts_in_its_working_folders(runs, tmp_path):
+    """What shards wrote is the run's own, and no run beside it."""
+    folder = tmp_path / "run"
+    shutil.copytree(runs[1], folder)
+    shard = folder / "shards" / "arm-0-key" / "1-of-2"
+    shard.mkdir(parents=True)
+    shutil.copy(folder / "records.jsonl", shard)
+    assert list(runs_in(folder)) == [""]

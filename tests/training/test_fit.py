@@ -5,10 +5,12 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -29,6 +31,7 @@ from dlmreason.diffusion.quality import (
 )
 from dlmreason.diffusion.targets import Corrupted, Filled, OwnErrors
 from dlmreason.networks.transformer import Transformer
+from dlmreason.training import fit as fit_module
 from dlmreason.training.durable import Checkpoints
 from dlmreason.training.fit import Entry, Fitted, fit, weights_from
 from dlmreason.training.interrupts import Interrupted
@@ -292,6 +295,50 @@ def test_looking_changes_nothing(undisturbed: tuple[Path, Fitted], tmp_path: Pat
 
     done = fit(network(), objective(), sheets(), settings(), updates=UPDATES, seed=3, folder=tmp_path, validate=look)
     assert bits(dict(done.network.state_dict())) == bits(dict(undisturbed[1].network.state_dict()))
+
+
+@pytest.mark.parametrize("ladders", [0, 1, 3, 4, 100])
+def test_ladders_are_climbed_in_even_steps_and_leave_no_mark(
+    ladders: int, undisturbed: tuple[Path, Fitted], tmp_path: Path
+) -> None:
+    """Not in the weights, a checkpoint or the history: what they find is told, and no more."""
+    climbed: list[tuple[int, bool, bool]] = []
+    told: list[Entry] = []
+
+    def climb(seen: nn.Module, update: int) -> Entry:
+        climbed.append((update, seen.training, torch.is_grad_enabled()))
+        return {"noise": float(torch.rand(()))}
+
+    plan = settings(ladders=ladders)
+    done = fit(
+        network(), objective(), sheets(), plan, updates=UPDATES, seed=3, folder=tmp_path, log=told.append, ladder=climb
+    )
+    due = {0: [], 1: [24], 3: [8, 16, 24], 4: [6, 12, 18, 24], 100: list(range(1, 25))}[ladders]
+    assert climbed == [(update, False, False) for update in due]
+    assert [entry["update"] for entry in told if "noise" in entry] == due
+    assert bits(last_state(tmp_path)) == bits(last_state(undisturbed[0]))
+    assert bits(done.history) == bits(undisturbed[1].history)
+    assert bits(dict(done.network.state_dict())) == bits(dict(undisturbed[1].network.state_dict()))
+
+
+def test_a_look_is_at_the_averaged_weights_and_its_time_is_no_updates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Any] = []
+    real, slept = time.monotonic, [0.0]
+    monkeypatch.setattr(fit_module, "time", SimpleNamespace(monotonic=lambda: real() + slept[0]))
+
+    def look(model: nn.Module, update: int) -> Entry:
+        seen.append(bits(dict(model.state_dict())))
+        slept[0] += 10_000.0
+        return {}
+
+    plan = settings(ladders=1)
+    done = fit(
+        network(), objective(), sheets(), plan, updates=UPDATES, seed=3, folder=tmp_path, ladder=look, validate=look
+    )
+    assert seen[-2] == seen[-1] == bits(last_state(tmp_path)["average"]) == bits(dict(done.network.state_dict()))
+    assert len(seen) == 3 and done.seconds < 10_000.0
 
 
 class Shown:
