@@ -108,8 +108,8 @@ def check_part(shape: Shape, length: int, cache: Cache, at: Tensor | int, refres
     """
     if refresh is not None and shape.attention != "bidirectional":
         raise ValueError(
-            f"refresh={refresh} is for a network that reads both ways, and attention={shape.attention} has an exact cache: "
-            "leave it out"
+            f"refresh={refresh} is for a network that reads both ways, and attention={shape.attention} has an exact "
+            "cache: leave it out"
         )
     if refresh is not None:
         sheet = cache.length if refresh else cache.length + length
