@@ -222,6 +222,7 @@ RULES: dict[str, Rule] = {
     "measure.rounds": COUNT,
     "measure.longest": Real(above=0),
     "measure.against": Text(),
+    "measure.clock": Choice("wall", "processor"),
     "task.size": COUNT,
     "task.clues": Maybe(Several(Integer(0), fewest=2)),
     "task.train_clues": Several(Integer(0), fewest=2),

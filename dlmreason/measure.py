@@ -27,8 +27,8 @@ def measure(settings: launch.Settings) -> int:
     from dlmreason.measuring.rounds import measured
 
     settings = settings | {"task": None}  # none is asked
-    plan, device = plan_of(settings), assembly.device_of(settings)
     torch.set_num_threads(settings["threads"])
+    plan, device = plan_of(settings), assembly.device_of(settings)
     with launch.refused("measure", ValueError):
         plan.works(device)
     asked = {name: value for name, value in settings["measure"].items() if name != "rounds"}  # more may be added
@@ -63,5 +63,5 @@ def plan_of(settings: launch.Settings) -> "Plan":
     if given["against"] not in arms:
         raise launch.BadInput(f"measure.against={given['against']}: must be one of measure.arms: {', '.join(arms)}")
     sizes = Sizes(given["symbols"], *(network[name] for name in Sizes._fields[1:]))
-    numbers = {name: given[name] for name in ("axis", "values", "other", "batches", "rounds", "longest")}
+    numbers = {name: given[name] for name in ("axis", "values", "other", "batches", "rounds", "longest", "clock")}
     return Plan(arms=arms, sizes=sizes, **numbers)

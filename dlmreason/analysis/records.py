@@ -148,6 +148,7 @@ class Speed:
     calls: int  # of the network, one after another
     flops: int  # of all rows, by formula
     seconds: float | None  # None: foretold to take too long, and left to the formula
+    clock: str  # wall | processor: the time that passed, or that a processor worked for it
     device: str
     threads: int
     run_key: str

@@ -75,7 +75,7 @@ def summary(rows: Sequence[Speed], against: str) -> dict[str, Any]:
     against: the arm by whose seconds those of all others are measured: a ratio of 2 is twice as fast.
     Raises: RecordsError for rows of several runs, devices or axes, or without that arm.
     """
-    if len({(row.axis, row.device, row.threads, row.run_key) for row in rows}) > 1:
+    if len({(row.axis, row.clock, row.device, row.threads, row.run_key) for row in rows}) > 1:
         raise RecordsError("speeds of several runs or devices: seconds are compared within one run")
     if not any(row.arm == against and row.at for row in rows):
         raise RecordsError(f"no row of {against}, by which the others are measured")
@@ -83,6 +83,7 @@ def summary(rows: Sequence[Speed], against: str) -> dict[str, Any]:
     return {
         "axis": rows[0].axis,
         "against": against,
+        "clock": rows[0].clock,
         "device": rows[0].device,
         "threads": rows[0].threads,
         "rounds": 1 + max(row.round for row in rows),

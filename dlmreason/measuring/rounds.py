@@ -6,6 +6,7 @@ another, each round beginning with another one. This file decides that order, wh
 would take too long, and what a row says; it writes no file.
 """
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -14,11 +15,12 @@ import torch
 
 from dlmreason.analysis.records import Speed
 from dlmreason.analysis.speeds import PRODUCT, formula
-from dlmreason.compute.measure import meters_of
+from dlmreason.compute.measure import Meter, Seconds, meters_of
 from dlmreason.measuring.paces import fixed
 from dlmreason.measuring.works import Arm, Autoregressive, Begun, Diffusion, Sizes, Work
 
 AXES = ("answer", "context")
+CLOCKS = ("wall", "processor")
 SIDE = 768
 """Of the matrices whose product is the yardstick of FLOPs."""
 LEAST = 16
@@ -39,9 +41,11 @@ class Plan:
 
     arms: by name.  axis: of AXES, what grows.  values: its places, ascending, tokens.  other: tokens of the axis that
     stays.  batches: rows answered together.  rounds: of all places.  longest: seconds that an answer may be foretold to
-    take; one that would take longer is not timed.
+    take; one that would take longer is not timed.  clock: of CLOCKS; `processor` counts the seconds that the one thread
+    really worked, which on an idle machine are those that pass, and is what a machine that others use can tell.
 
-    Raises: ValueError for an axis that is none, or lengths that an arm cannot take.
+    Raises: ValueError for an axis that is none, a clock that does not fit the device, or lengths that an arm cannot
+    take.
     """
 
     arms: Mapping[str, Arm]
@@ -52,11 +56,13 @@ class Plan:
     rounds: int
     longest: float
     sizes: Sizes
+    clock: str = "wall"
 
     def works(self, device: torch.device) -> dict[Place, Work]:
         """Every place of a round, yardsticks first; nothing is begun."""
         if self.axis not in AXES:
             raise ValueError(f"axis={self.axis} must be one of {', '.join(AXES)}")
+        self.meter(device)
         works = {}
         for batch in self.batches:
             token = Autoregressive().work(self.sizes, LEAST, LEAST, batch, device)
@@ -69,6 +75,17 @@ class Plan:
                 for name, arm in self.arms.items():
                     works[Place(name, at, batch)] = arm.work(self.sizes, context, answer, batch, device)
         return works
+
+    def meter(self, device: torch.device) -> Meter:
+        """What times a work."""
+        if self.clock == "wall":
+            return meters_of(device).seconds
+        if self.clock != "processor" or device.type != "cpu" or torch.get_num_threads() != 1:
+            raise ValueError(
+                f"clock={self.clock} must be one of {', '.join(CLOCKS)}, and processor is for one thread of a CPU: "
+                f"this is {device.type}, {torch.get_num_threads()} threads"
+            )
+        return Seconds(clock=time.process_time)
 
 
 def _product(device: torch.device) -> Work:
@@ -91,7 +108,7 @@ def measured(
     have = {(Place(row.arm, row.at, row.batch), row.round) for row in rows}
     left = {Place(row.arm, row.at, row.batch) for row in rows if row.seconds is None}
     begun: dict[Place, Begun] = {}
-    clock = meters_of(device).seconds
+    clock = plan.meter(device)
 
     @torch.inference_mode()
     def timed(place: Place) -> float:
@@ -113,7 +130,7 @@ def measured(
                 if seconds is None:
                     left.add(place)
                 work, threads = works[place], torch.get_num_threads()
-                told = work.what, work.calls, work.flops, seconds, str(device), threads, run_key
+                told = work.what, work.calls, work.flops, seconds, plan.clock, str(device), threads, run_key
                 found.append(Speed(place.arm, plan.axis, place.at, place.batch, number, *told))
             rows += found
             yield found
