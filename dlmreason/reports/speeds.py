@@ -27,8 +27,8 @@ def markdown(summary: Summary, title: str) -> str:
 def _about(summary: Summary) -> Iterator[str]:
     threads = f"{summary['threads']} thread{'s' * (summary['threads'] > 1)}"
     yield (
-        f"Times as fast as {summary['against']}: its seconds over an arm's, by the {summary['clock']} clock; medians of "
-        f"{summary['rounds']} rounds in which the arms took turns, with the 95 % interval of the median. Foretold: "
+        f"Times as fast as {summary['against']}: its seconds over an arm's, by the {summary['clock']} clock; medians "
+        f"of {summary['rounds']} rounds in which the arms took turns, with the 95 % interval of the median. Foretold: "
         f"`calls * call + FLOPs / rate`. Device {summary['device']}, {threads}."
     )
 
