@@ -30,5 +30,5 @@ def tell(folder: Path, show: bool = True) -> dict[str, Any]:
     disk.write(folder / "table.md", text)
     speeds.svg(found, folder / "figure.svg")
     if show:
-        print(text)
+        print(text, end="")
     return found

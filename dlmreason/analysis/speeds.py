@@ -105,7 +105,21 @@ def _batch(rows: Sequence[Speed], against: str) -> dict[str, Any]:
             for place in sorted(at for name, at in cells if name == arm and (against, at) in cells)
         ]
         found[arm] = {"points": points} | ({} if arm == against else {"crossing": _crossing(points)})
-    return {"batch": rows[0].batch, "rate": told.rate, "call": told.call, "arms": found}
+    return {"batch": rows[0].batch, "rate": told.rate, "call": told.call, "apart": _apart(found), "arms": found}
+
+
+def _apart(arms: Mapping[str, Any]) -> dict[str, Any] | None:
+    """By which factor, 1 or more, ratios and what was foretold of them are apart: at the median, and where at most."""
+    factors = sorted(
+        (max(point["ratio"] / point["foretold_ratio"], point["foretold_ratio"] / point["ratio"]), arm, point["at"])
+        for arm, content in arms.items()
+        for point in content["points"]
+        if "crossing" in content and point["ratio"] is not None
+    )
+    if not factors:
+        return None
+    most, arm, at = factors[-1]
+    return {"median": median(factor for factor, *_ in factors), "most": most, "arm": arm, "at": at}
 
 
 def _point(at: int, own: Mapping[int, Speed], other: Mapping[int, Speed], told: Formula) -> dict[str, Any]:

@@ -19,9 +19,13 @@ TOLD = dict(zip(FORETOLD, ("by calls and FLOPs", "by FLOPs alone", "by calls alo
 
 def markdown(summary: Summary, title: str) -> str:
     """The table of each batch, the numbers of its formula, and where arms cross."""
-    return "\n".join(
-        [f"# {title}", "", *_about(summary), *(line for each in summary["batches"] for line in _batch(summary, each))]
-    )
+    said = [
+        f"# {title}",
+        "",
+        *_about(summary),
+        *(line for each in summary["batches"] for line in _batch(summary, each)),
+    ]
+    return "\n".join(said) + "\n"
 
 
 def _about(summary: Summary) -> Iterator[str]:
@@ -36,7 +40,7 @@ def _about(summary: Summary) -> Iterator[str]:
 def _batch(summary: Summary, batch: Mapping[str, Any]) -> Iterator[str]:
     against, arms = summary["against"], batch["arms"]
     call = ", ".join(f"a {name} {1e3 * seconds:.3g} ms" for name, seconds in sorted(batch["call"].items()))
-    yield f"\n## {_rows(batch)}\n"
+    yield from ("", f"## {_rows(batch)}", "")
     yield f"Formula: rate {batch['rate'] / 1e9:.3g} GFLOP a second, of a product of matrices; the least call of {call}."
     yield ""
     yield from _grid(
@@ -53,6 +57,11 @@ def _batch(summary: Summary, batch: Mapping[str, Any]) -> Iterator[str]:
         [_row(point, arm, arm == against) for point_at in _places(arms) for arm, point in _of(arms, point_at)],
     )
     yield ""
+    if apart := batch["apart"]:
+        yield (
+            f"* formula: what was foretold of ratios is off by a factor of {apart['median']:.2f} at the median, and of "
+            f"{apart['most']:.2f} at most, {apart['arm']} at {apart['at']:,}"
+        )
     for arm, content in arms.items():
         if "crossing" in content:
             yield f"* {crossing(arm, against, summary['axis'], content['crossing'])}"

@@ -85,6 +85,9 @@ def test_one_arm_alone_being_slow_does() -> None:
     rows = [replace(row, seconds=row.seconds * (2 if row.arm == "fixed" else 1)) for row in rows_of()]  # type: ignore[operator]
     for one, other in zip(points(summary(rows_of(), "ar"), "fixed"), points(summary(rows, "ar"), "fixed"), strict=True):
         assert one["ratio"] == pytest.approx(2 * other["ratio"])
+    assert summary(rows_of(), "ar")["batches"][0]["apart"]["most"] == pytest.approx(1)
+    apart = summary(rows, "ar")["batches"][0]["apart"]
+    assert (apart["most"], apart["median"], apart["arm"]) == (pytest.approx(2), pytest.approx(1.5, abs=0.5), "fixed")
 
 
 @pytest.mark.parametrize("n", range(1, 40))
