@@ -22,6 +22,7 @@ from dlmreason.networks.block_denoiser import DenoiseBlocks
 from dlmreason.networks.compiled import check_compiler, compiled
 from dlmreason.networks.denoiser import Denoise
 from dlmreason.networks.shape import Shape
+from dlmreason.networks.stale_denoiser import DenoiseStale, StaleCache
 from dlmreason.networks.transformer import Transformer
 from dlmreason.policies.facts import check_keeps_blocks, check_sound
 from dlmreason.tasks.task import Task
@@ -50,6 +51,12 @@ def policies_of(settings: Mapping[str, Any]) -> dict[str, Policy | None]:
                 f"arms.{name}.block_cache=true: {why}: set it to false, or choose a model with "
                 "objective=block_diffusion"
             )
+        stale = _stale_cache(name, arm, settings["trusted"])
+        if stale and (arm["kind"] == "autoregressive" or taught.block or taught.carry or model.get("prompt_cache")):
+            raise launch.BadInput(
+                f"arms.{name}.stale_cache: it is for a diffusion model that reads all anew with each pass, and "
+                f"models.{arm['model']} has an exact cache or carries a state: leave it out"
+            )
         if arm["kind"] == "autoregressive":
             if "quality" in arm["rules"] and not taught.quality:
                 raise launch.BadInput(
@@ -62,7 +69,22 @@ def policies_of(settings: Mapping[str, Any]) -> dict[str, Policy | None]:
         if cached:
             with launch.refused(f"arms.{name}.block_cache", ValueError):
                 check_keeps_blocks(policy, taught.block)
+        if stale:
+            with launch.refused(f"arms.{name}.stale_cache", ValueError):
+                check_keeps_blocks(policy, stale.block, "leave stale_cache out")
     return policies
+
+
+def _stale_cache(name: str, arm: Mapping[str, Any], trusted: Sequence[str]) -> StaleCache | None:
+    """What an arm's passes take from earlier ones, where they do.  Raises: BadInput."""
+    given = arm.get("stale_cache")
+    if given is None:
+        return None
+    target = f"{StaleCache.__module__}.{StaleCache.__qualname__}"
+    if not isinstance(given, Mapping):
+        raise launch.BadInput(f"arms.{name}.stale_cache={given}: must be null, or such as {{block: 12, refresh: 4}}")
+    cache: StaleCache = launch.instantiate({"_target_": target, **given}, f"arms.{name}.stale_cache", trusted)
+    return cache
 
 
 def _taught(model: Mapping[str, Any], key: str, trusted: Sequence[str]) -> Taught:
@@ -114,7 +136,9 @@ def arm_of(
         thought, oracle = trained[arm["model"]].thought, arm.get("oracle", False)
         with launch.refused("budget.compile", ValueError):
             read = compiled(network) if budget.get("compile", False) else network
-        denoiser = denoiser_of(read, own, thought, arm.get("block_cache", False))
+        stale = _stale_cache(name, arm, settings["trusted"])
+        with launch.refused(f"arms.{name}.stale_cache", ValueError):
+            denoiser = denoiser_of(read, own, thought, arm.get("block_cache", False), stale)
         width, chunk = budget["width"], budget["chunk"]
         counted = budget.get("counters", False)
         return DiffusionArm(name, own, network, denoiser, policy, width, chunk, device, thought, oracle, counted)
@@ -122,9 +146,13 @@ def arm_of(
     return _autoregressive(name, settings, own, network, trained[arm["model"]].thought, unit, before)
 
 
-def denoiser_of(network: Transformer, task: Task, thought: bool, block_cache: bool = False) -> Denoise | DenoiseBlocks:
+def denoiser_of(
+    network: Transformer, task: Task, thought: bool, block_cache: bool = False, stale: StaleCache | None = None
+) -> Denoise | DenoiseBlocks | DenoiseStale:
     """A network over a task's canvases as the denoiser that a sampler calls. block_cache: what a network in blocks has
-    read of a row is kept."""
+    read of a row is kept.  stale: so is, of another one, what is out of date since.  Raises: ValueError."""
+    if stale is not None:
+        return DenoiseStale(network, task.vocabulary(thought).mask_id, stale, canvas_length(task, thought))
     if block_cache:
         return DenoiseBlocks(network, task.vocabulary(thought).mask_id)
     return Denoise(network, task.vocabulary(thought).mask_id, canvas_length(task, thought))
@@ -200,7 +228,9 @@ def run_parts(
     pair = (0, 0) if diffusion else unit_of(task, trained, trained[arm["model"]].network.shape)
     return {
         f"arms.{name}": {
-            key: value for key, value in arm.items() if key != "passes" and (key, value) != ("block_cache", False)
+            key: value
+            for key, value in arm.items()
+            if key != "passes" and (key, value) not in (("block_cache", False), ("stale_cache", None))
         },
         "budget": {key: budget[key] for key in held} | compiles,
         "weights": trained[arm["model"]].weights,

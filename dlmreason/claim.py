@@ -15,8 +15,9 @@ from typing import Any
 
 from dlmreason import disk, launch
 from dlmreason.analysis.packed import pack
-from dlmreason.analysis.records import Measurement, Record, RecordsError, Timing, encode, read
+from dlmreason.analysis.records import Measurement, Record, RecordsError, Speed, Timing, encode, read
 from dlmreason.report import learning_of, report
+from dlmreason.speed_report import SPEEDS, tell
 
 SAME = ("title", "primary", "family", "tolerance", "bounds")
 """Of what was declared, what runs must agree on to be one claim."""
@@ -25,6 +26,8 @@ SAME = ("title", "primary", "family", "tolerance", "bounds")
 def main(settings: launch.Settings) -> int:
     """The entry point."""
     folders, to = [Path(each) for each in settings["from"]], Path(settings["to"])
+    if any((folder / SPEEDS).exists() for folder in folders):
+        return _measured(folders, to)
     problems = [f"from: {folder} has no records.jsonl" for folder in folders if not (folder / "records.jsonl").exists()]
     if problems or not folders:
         raise launch.BadInput(*(problems or ["from=[]: name the folders of one run or more"]))
@@ -47,6 +50,20 @@ def main(settings: launch.Settings) -> int:
     disk.write(to / "run.json", json.dumps(about, indent=1, sort_keys=True) + "\n")
     report(to, show=False)
     launch.say(f"{len(records):,} records of {len(folders)} runs: {to}")
+    return 0
+
+
+def _measured(folders: Sequence[Path], to: Path) -> int:
+    """The same of a claim that measures: one run, for seconds are compared within one."""
+    if len(folders) > 1:
+        raise launch.BadInput(f"from: {folders[0]} and {folders[1]} are measured: a claim keeps the speeds of one run")
+    rows, run = _whole(folders[0] / SPEEDS, Speed), disk.object_in(folders[0] / "run.json")
+    to.mkdir(parents=True, exist_ok=True)
+    _lines(to / SPEEDS, rows)
+    about = told([run], []) | {"against": run.get("against")}
+    disk.write(to / "run.json", json.dumps(about, indent=1, sort_keys=True) + "\n")
+    tell(to, show=False)
+    launch.say(f"{len(rows):,} speeds: {to}")
     return 0
 
 

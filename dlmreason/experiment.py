@@ -2,7 +2,7 @@
 
 Trains what has no checkpoint, lets every arm answer over its ladder, compares, reports. One idempotent, resumable job:
 run again it does nothing twice, interrupted it goes on. This file decides the order; each part is in the entry point of
-its name.
+its name. A claim that only measures is handed to `measure`.
 """
 
 import json
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 def main(settings: launch.Settings) -> int:
     """The entry point."""
+    if settings["measure"]:
+        from dlmreason.measure import measure
+
+        return measure(settings)
     if not settings["models"] or not settings["arms"]:
         raise launch.BadInput("experiment: choose one, such as experiment=demo; `make experiments` lists them")
     import torch

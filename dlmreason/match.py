@@ -32,6 +32,7 @@ from dlmreason.compute.matching import (
     match_thought,
     passes_depth,
 )
+from dlmreason.launch_rules import shown
 
 LAYERS = 512  # of the largest network that is looked at
 
@@ -164,10 +165,12 @@ def _sides(
         if name not in settings["arms"]:
             raise launch.BadInput(f"{place}={name}: no arm of this experiment, which has {', '.join(settings['arms'])}")
         model = models[settings["arms"][name]["model"]]
-        if settings["arms"][name].get("block_cache"):
+        arm = settings["arms"][name]
+        kept = [f"{key}={shown(arm[key])}" for key in ("block_cache", "stale_cache") if arm.get(key)]
+        if kept:
             raise launch.BadInput(
-                f"{place}={name}: with arms.{name}.block_cache=true a pass costs what its policy makes of its blocks, "
-                "which only a run can tell: set it to false for the price of passes over whole sheets, or compare "
+                f"{place}={name}: with arms.{name}.{kept[0]} a pass costs what its policy makes of its blocks, "
+                "which only a run can tell: leave it out for the price of passes over whole sheets, or compare "
                 "records by FLOPs"
             )
         own, by = model.own_task or task, settings["by"]

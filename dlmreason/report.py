@@ -11,15 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from dlmreason import disk, launch
+from dlmreason.speed_report import SPEEDS, tell
 
 
 def report(folder: Path, show: bool = True) -> dict[str, Any]:
     """Writes summary.json, table.md, table.tex, figure.svg and report.html of an output folder; prints the table.
+    Of one that measured see `speed_report.tell`.
 
     Returns the summary.
 
     Raises: BadInput where there is nothing to report, or records that do not belong together.
     """
+    if (folder / SPEEDS).exists():
+        return tell(folder, show)
     from dlmreason.analysis.packed import load, records_in
     from dlmreason.analysis.records import RecordsError
     from dlmreason.analysis.summary import summary
@@ -75,7 +79,7 @@ def main(settings: launch.Settings) -> int:
     if not folder.is_dir():
         raise launch.BadInput(f"output={folder}: there is no such folder: run the experiment first, or give its name=")
     report(folder)
-    launch.say(f"report: {folder / 'report.html'}")
+    launch.say(f"report: {folder / ('table.md' if (folder / SPEEDS).exists() else 'report.html')}")
     return 0
 
 

@@ -20,6 +20,7 @@ from dlmreason.diffusion.fixed_point import FixedPoint
 from dlmreason.diffusion.quality import Judging
 from dlmreason.diffusion.rollouts import Rollouts
 from dlmreason.launch_config import Tree
+from dlmreason.measure import plan_of
 from dlmreason.networks.transformer import Transformer
 from dlmreason.reports.mirror import Mirror
 
@@ -176,7 +177,11 @@ def build_experiment(option: str) -> None:
     settings = composed(f"experiment={option}", *SMALL)
     assert settings["name"] == option
     assert settings["primary"] in (None, *settings["arms"])
-    build_arms(settings)
+    if settings["measure"]:
+        torch.set_num_threads(settings["threads"])
+        assert not settings["models"] and len(plan_of(settings).works(torch.device("cpu"))) > 20
+    else:
+        build_arms(settings)
 
 
 BUILD: dict[str, Callable[[str], None]] = {

@@ -135,6 +135,26 @@ class Measurement:
 
 
 @dataclass(frozen=True, slots=True)
+class Speed:
+    """What one answer took in one round of a claim that measures, all its rows together, or a yardstick of the same
+    round."""
+
+    arm: str
+    axis: str  # what grows along it: answer | context
+    at: int  # tokens of it; 0: a yardstick
+    batch: int  # rows that are answered together
+    round: int  # from 0; arms took turns within it
+    what: str  # token | pass | product: of what kind most calls are
+    calls: int  # of the network, one after another
+    flops: int  # of all rows, by formula
+    seconds: float | None  # None: foretold to take too long, and left to the formula
+    clock: str  # wall | processor: the time that passed, or that a processor worked for it
+    device: str
+    threads: int
+    run_key: str
+
+
+@dataclass(frozen=True, slots=True)
 class SplitRead:
     """An arm has answered puzzles of a split under a run key; of the test split a claim does so once."""
 
@@ -178,14 +198,15 @@ class Counted:
     run_key: str
 
 
-Line = Record | Timing | Trace | Trial | Measurement | SplitRead | Counted
-Kind = TypeVar("Kind", Record, Timing, Trace, Trial, Measurement, SplitRead, Counted)
+Line = Record | Timing | Trace | Trial | Measurement | Speed | SplitRead | Counted
+Kind = TypeVar("Kind", Record, Timing, Trace, Trial, Measurement, Speed, SplitRead, Counted)
 NAMES: dict[type[Line], str] = {
     Record: "record",
     Timing: "timing",
     Trace: "trace",
     Trial: "trial",
     Measurement: "measurement",
+    Speed: "speed",
     SplitRead: "split_read",
     Counted: "counters",
 }

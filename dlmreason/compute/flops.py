@@ -112,6 +112,12 @@ def block_call_flops(shape: Sizes, length: int) -> int:
     return forward_flops(shape, queries, causal_dense(queries, length), queries)
 
 
+def stale_flops(shape: Sizes, length: int, positions: int) -> int:
+    """FLOPs of the passes over one row of `length` positions that have read `positions` of them anew, in all, and taken
+    all else from an earlier pass: whatever each read, it attended to the whole sheet."""
+    return forward_flops(shape, positions, positions * length, positions)
+
+
 def pair_flops(shape: Sizes, length: int) -> int:
     """FLOPs of one pass over a noised and a clean copy of a row in blocks, heads at the noised one [BD3-LM,
     arXiv:2503.09573].

@@ -23,7 +23,7 @@ def uncounted(
     if arm.counters is None:
         return []
     have = {(each.example, each.rung) for each in lines}
-    ends = ladder[-1:] if arm.policy.anytime else ladder
+    ends = ladder[-1:] if arm.one_walk else ladder
     return [each for each in examples if any((each.id, rung) not in have for rung in ends)]
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from dlmreason.canvas import NEVER, Denoiser, Policy, join, take
-from dlmreason.compute.flops import block_call_flops, cached_pass_flops, prompt_flops
+from dlmreason.compute.flops import block_call_flops, cached_pass_flops, prompt_flops, stale_flops
 from dlmreason.compute.ledger import Metered
 from dlmreason.evaluation.attempt import (
     ANSWER,
@@ -55,7 +55,8 @@ class DiffusionArm:
     denoiser: the network as a `Denoiser`.  width, chunk: see `Sampler`.  thought: its canvas holds a thought before the
     answer.  oracle: its quality is the truth, see `Oracle`.  counted: keeps `counters` of its rows.  Its FLOPs are
     `prompt_flops` for each row, once, and `cached_pass_flops` for each of its calls; of a denoiser with `in_blocks`
-    `block_call_flops`, also for the calls in which blocks are read that are finished or given.
+    `block_call_flops`, also for the calls in which blocks are read that are finished or given; of one that is `stale`
+    `stale_flops` of what its passes read, which a walk tells at its end, so that each rung is a walk of its own.
     """
 
     name: str
@@ -78,6 +79,8 @@ class DiffusionArm:
         reads = Oracle(self.denoiser) if self.oracle else self.denoiser
         self.meter = Metered(reads, self.flops_per_pass, self.prompt_flops)
         self.counts = Counts()
+        self._stale: bool = getattr(self.denoiser, "stale", False)
+        self.one_walk = self.policy.anytime and not self._stale
         self._vocabulary = self.task.vocabulary(self.thought)
         self.counters: RowCounters | None = None
         if self.counted:
@@ -107,11 +110,11 @@ class DiffusionArm:
 
         Raises: BadMove where the policy breaks a rule, see `sampling.guard`.
         """
-        ladders = [ladder] if self.policy.anytime else [(rung,) for rung in ladder]
+        ladders = [ladder] if self.one_walk else [(rung,) for rung in ladder]
         waiting: dict[str, list[Attempt]] = {}
         for number, rungs in enumerate(ladders):
             last = number == len(ladders) - 1
-            keeper = snapshot if self.policy.anytime else None
+            keeper = snapshot if self.one_walk else None
             for example, state in self._walk(examples, rungs, seed, keeper, on_chunk):
                 if on_walk is not None:
                     on_walk(example, rungs[-1], state)
@@ -261,11 +264,17 @@ class DiffusionArm:
                     nfe=nfe,
                     scheduled_passes=rung,
                     sequential_depth=nfe,
-                    flops=self.prompt_flops + nfe * self.flops_per_pass,
+                    flops=self._flops(state, nfe),
                     events=kinds,
                     score=score if score > -torch.inf else None,
                     settled=nfe == final and int(state.index) >= NEVER // 2,
                 )
+
+    def _flops(self, state: State, nfe: int) -> int:
+        """Of a row that has made `nfe` calls."""
+        if self._stale:
+            return stale_flops(self.network.shape, self.length, int(state.ask.carry.positions))  # type: ignore[arg-type]
+        return self.prompt_flops + nfe * self.flops_per_pass
 
 
 def _without(rows: Rows, numbers: set[int]) -> Rows:

@@ -74,9 +74,9 @@ class DenoiseBlocks:
         held, tokens = features, ask.tokens
         rows, length = tokens.shape
         paid = ask.carry
-        under_way = self._under_way(tokens, held.editable)
-        number = torch.minimum(torch.minimum(held.read, paid), under_way)
-        ready = number == under_way
+        waits = under_way(tokens, held.editable, self.mask_id, self.block)
+        number = torch.minimum(torch.minimum(held.read, paid), waits)
+        ready = number == waits
         more = number + ~ready
         # A short last block is read with the end of the one before, so that each call is of one width.
         size = min(self.block, length)
@@ -94,7 +94,8 @@ class DenoiseBlocks:
         call = Call(ready, charged=ready | (number == paid))
         return Reading(ask, logits, quality, torch.where(ready, number, torch.maximum(paid, more)), call)
 
-    def _under_way(self, tokens: Tensor, editable: Tensor) -> Tensor:
-        """[B] int64: the number of the first block that waits to be written, of the last where none does."""
-        number = torch.arange(tokens.shape[1], device=tokens.device) // self.block
-        return torch.where((tokens == self.mask_id) & editable, number, number[-1]).amin(-1)
+
+def under_way(tokens: Tensor, editable: Tensor, mask_id: int, block: int) -> Tensor:
+    """[B] int64: the number of the first block that waits to be written, of the last where none does."""
+    number = torch.arange(tokens.shape[1], device=tokens.device) // block
+    return torch.where((tokens == mask_id) & editable, number, number[-1]).amin(-1)

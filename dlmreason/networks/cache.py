@@ -98,12 +98,27 @@ def _starts(rows: int, heads: int, length: int, device: torch.device) -> Tensor:
     return torch.arange(rows * heads, device=device).view(rows, 1, heads) * length
 
 
-def check_part(shape: Shape, length: int, cache: Cache, at: Tensor | int) -> None:
+def check_part(shape: Shape, length: int, cache: Cache, at: Tensor | int, refresh: bool | None = None) -> None:
     """Whether `length` tokens from `at` on may be read alone, given what is before them.
+
+    refresh: as `Transformer.forward` was told.
 
     Raises: ValueError where not. Where each row of blocks has its own `at` on an accelerator nobody looks, for that
     would wait for it.
     """
+    if refresh is not None and shape.attention != "bidirectional":
+        raise ValueError(
+            f"refresh={refresh} is for a network that reads both ways, and attention={shape.attention} has an exact "
+            "cache: leave it out"
+        )
+    if refresh is not None:
+        sheet = cache.length if refresh else cache.length + length
+        if not isinstance(at, int) or at + length > sheet or (refresh and length != sheet):
+            raise ValueError(
+                f"{length} tokens at {at} with a cache of {cache.length}: with refresh=true a whole sheet is read at=0 "
+                "into a cache of its length, with refresh=false a part of it, and a cache of all else"
+            )
+        return
     if shape.attention == "bidirectional":
         raise ValueError(
             "a cache needs attention=causal, block_causal or prompt, this network is bidirectional: with each token "

@@ -215,6 +215,7 @@ class Transformer(nn.Module):
         cache: Cache | None = None,
         at: Tensor | int | None = None,
         read: Tensor | None = None,
+        refresh: bool | None = None,
     ) -> Output:
         """Reads a whole sheet, or with a cache each row's next tokens.
 
@@ -227,9 +228,12 @@ class Transformer(nn.Module):
         may be short, or come with the end of the block before it, which has been read; one with a prompt apart in two,
         the prompt, which is kept, and what is behind it, which is not.
 
+        refresh: of a network that reads both ways, whose cache is stale with the next token: True reads a whole sheet
+        and keeps all of it, False a part, and `cache` as all else that there is, which stays as it is.
+
         Raises: ValueError for other parts, see `cache.check_part`.
         """
-        x = self._states(tokens, features, carry, cache, at)[-1]
+        x = self._states(tokens, features, carry, cache, at, refresh)[-1]
         if read is not None:
             x = x.gather(1, read[:, :, None].expand(-1, -1, x.shape[-1]))
         return self._say(x)
@@ -248,11 +252,12 @@ class Transformer(nn.Module):
         carry: Tensor | None,
         cache: Cache | None = None,
         at: Tensor | int | None = None,
+        refresh: bool | None = None,
     ) -> list[Tensor]:
-        self._check(tokens, features, cache, at)
+        self._check(tokens, features, cache, at, refresh)
         if carry is not None and not self.carries:
             raise ValueError("a carry for a network that takes none: leave it out, or give it the shape carry=true")
-        x, reach = self._enter(tokens, features, cache, at)
+        x, reach = self._enter(tokens, features, cache, at, refresh)
         if self.recall is not None:
             x = self.recall(x, torch.zeros_like(x) if carry is None else carry)
         return self._loop(x, reach, cache)
@@ -309,9 +314,16 @@ class Transformer(nn.Module):
             return Output(said, None, hidden)
         return Output(said[..., :-1], said[..., -1], hidden)
 
-    def _check(self, tokens: Tensor, features: Tensor, cache: Cache | None, at: Tensor | int | None) -> None:
+    def _check(
+        self,
+        tokens: Tensor,
+        features: Tensor,
+        cache: Cache | None,
+        at: Tensor | int | None,
+        refresh: bool | None = None,
+    ) -> None:
         shape = self.shape
-        longest = shape.length if cache is None or shape.prompt else cache.length
+        longest = shape.length if cache is None or shape.prompt or refresh is not None else cache.length
         if tokens.shape[1] > longest:
             raise ValueError(f"{tokens.shape[1]} tokens do not fit the {longest} positions of this network or cache")
         if features.shape != (*tokens.shape, len(shape.feature_sizes)):
@@ -322,10 +334,15 @@ class Transformer(nn.Module):
         if (cache is None) != (at is None):
             raise ValueError("cache and at come together: `at` says where each row's tokens go in the cache")
         if cache is not None and at is not None:
-            check_part(shape, tokens.shape[1], cache, at)
+            check_part(shape, tokens.shape[1], cache, at, refresh)
 
     def _enter(
-        self, tokens: Tensor, features: Tensor, cache: Cache | None, at: Tensor | int | None
+        self,
+        tokens: Tensor,
+        features: Tensor,
+        cache: Cache | None,
+        at: Tensor | int | None,
+        refresh: bool | None = None,
     ) -> tuple[Tensor, _Reach]:
         x = self.tokens(tokens)
         if self.features is not None:
@@ -346,8 +363,9 @@ class Transformer(nn.Module):
                 positions = positions + torch.arange(length, device=device)
             here = self.positions[positions]
             # A prompt reads all of its cache; what is behind it that and itself, which nobody reads again.
-            mask = None if shape.prompt else cache.mask(positions, shape.block, x.dtype)
-            kept = not shape.prompt or (isinstance(at, int) and at == 0)
+            around = bool(shape.prompt) or refresh is not None
+            mask = None if around else cache.mask(positions, shape.block, x.dtype)
+            kept = refresh if refresh is not None else not shape.prompt or (isinstance(at, int) and at == 0)
             slots = cache.slots(positions) if kept else None
             if length == 1 and mask is not None and device.type == "cpu":
                 single, mask = True, mask.expand(-1, shape.num_heads, -1, -1).flatten(0, 1)

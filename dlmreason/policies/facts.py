@@ -151,9 +151,10 @@ def check_sound(
         )
 
 
-def check_keeps_blocks(policy: Policy, block: int) -> None:
+def check_keeps_blocks(policy: Policy, block: int, otherwise: str = "set block_cache=false") -> None:
     """Raises: ValueError where a block of `block` positions, once written, may change: what was read of it once would
-    not be what stands there. A policy that declares nothing may change all."""
+    not be what stands there. A policy that declares nothing may change all. otherwise: what else a person may
+    do."""
     facts = facts_of(policy)
     if facts.block and block % facts.block == 0 and not facts.revises:
         return
@@ -165,6 +166,6 @@ def check_keeps_blocks(policy: Policy, block: int) -> None:
         else "does not say what it leaves as it is"
     )
     raise ValueError(
-        f"a block is read once when it is finished, and the policy {does}: set block_cache=false, or choose one that "
+        f"a block is read once when it is finished, and the policy {does}: {otherwise}, or choose one that "
         f"declares Facts(block={block}, revises=False), such as bd3 with block={block}"
     )
