@@ -111,6 +111,10 @@ def check_part(shape: Shape, length: int, cache: Cache, at: Tensor | int, refres
             f"refresh={refresh} is for a network that reads both ways, and attention={shape.attention} has an exact "
             "cache: leave it out"
         )
+    if shape.mixing != "attention":
+        raise ValueError(
+            f"a cache keeps keys and values, and mixing={shape.mixing} has none: leave it out, or set mixing=attention"
+        )
     if refresh is not None:
         sheet = cache.length if refresh else cache.length + length
         if not isinstance(at, int) or at + length > sheet or (refresh and length != sheet):

@@ -77,11 +77,17 @@ class DenoiseStale:
     def __init__(self, network: nn.Module, mask_id: int, cache: StaleCache, length: int = 0) -> None:
         """network, mask_id, length: as for `Denoise`.
 
-        Raises: ValueError for a network that has an exact cache, or one that carries.
+        Raises: ValueError for a network that has an exact cache, one that carries, or one without attention.
         """
         shape: Any = network.shape
-        if shape.attention != "bidirectional" or shape.carry:
-            why = "hands a state on from pass to pass, of all positions" if shape.carry else "has an exact cache"
+        if shape.attention != "bidirectional" or shape.carry or shape.mixing != "attention":
+            why = (
+                "hands a state on from pass to pass, of all positions"
+                if shape.carry
+                else "mixes whole sheets, without keys"
+                if shape.mixing != "attention"
+                else "has an exact cache"
+            )
             raise ValueError(
                 f"a stale cache is for a network that reads both ways and carries nothing; this one, of attention="
                 f"{shape.attention}, {why}: leave stale_cache out"

@@ -171,7 +171,11 @@ def test_flops_are_those_that_torch_counts(suffix: bool, loops: int) -> None:
 
 
 def test_other_networks_and_parts_are_refused() -> None:
-    for changes, why in (({"attention": "causal"}, "exact cache"), ({"carry": True}, "hands a state on")):
+    for changes, why in (
+        ({"attention": "causal"}, "exact cache"),
+        ({"carry": True}, "hands a state on"),
+        ({"mixing": "mlp"}, "mixes whole sheets"),
+    ):
         with pytest.raises(ValueError, match=why):
             stale(network_of(**changes), BLOCK, 3)
     for block, refresh in ((0, 1), (4, 0)):
@@ -186,3 +190,5 @@ def test_other_networks_and_parts_are_refused() -> None:
             network(rows.tokens[:, part], rows.features[:, part], cache=cache, at=at, refresh=refresh)
     with pytest.raises(ValueError, match="leave it out"):
         network_of(attention="causal")(rows.tokens, rows.features, cache=network.cache(2, LENGTH), at=0, refresh=True)
+    with pytest.raises(ValueError, match="a cache keeps keys and values, and mixing=mlp has none"):
+        network_of(mixing="mlp")(rows.tokens, rows.features, cache=network.cache(2, LENGTH), at=0, refresh=True)
