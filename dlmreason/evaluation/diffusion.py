@@ -56,7 +56,8 @@ class DiffusionArm:
     answer.  oracle: its quality is the truth, see `Oracle`.  counted: keeps `counters` of its rows.  Its FLOPs are
     `prompt_flops` for each row, once, and `cached_pass_flops` for each of its calls; of a denoiser with `in_blocks`
     `block_call_flops`, also for the calls in which blocks are read that are finished or given; of one that is `stale`
-    `stale_flops` of what its passes read, which a walk tells at its end, so that each rung is a walk of its own.
+    `stale_flops` of what its passes read, which a walk tells at its end, so that each rung is a walk of its own;
+    its meter counts these as whole passes.
     """
 
     name: str

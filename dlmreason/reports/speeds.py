@@ -128,7 +128,9 @@ def _since(arm: str, against: str, axis: str, above: bool, place: float | str) -
 
 
 def _place(place: float | str) -> str:
-    return {"always": "below", "never": "beyond"}[place] if isinstance(place, str) else f"{place:,.3g}"
+    if isinstance(place, str):
+        return {"always": "below", "never": "beyond"}[place]
+    return f"{place:.3g}" if place < 1000 else f"{float(f'{place:.3g}'):,.0f}"
 
 
 def svg(summary: Summary, path: Path | str) -> Path:
