@@ -12,7 +12,6 @@ Shape letters: L positions, the first axis of a mask the one that reads, True wh
 import torch
 from torch import Tensor
 
-
 SHORT = 64
 """Positions up to which a compiled forward attends by `look_around`."""
 
