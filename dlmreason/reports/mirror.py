@@ -235,7 +235,7 @@ class Mirror:
         self._send("finish", {"exit_code": exit_code})
         self._finished = True
         try:
-            if not self._lost:
+            if self._thread.is_alive():
                 self._queue.put(None, timeout=patience)
             code = self._process.wait(timeout=patience)
             if code and not self._lost:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from dlmreason import looks
 from dlmreason.compute.flops import training_flops
 from dlmreason.diffusion.objectives import MaskedDiffusion
 from dlmreason.folder import metrics_log
@@ -20,11 +21,13 @@ from dlmreason.networks.shape import Shape
 from dlmreason.networks.transformer import Transformer
 from dlmreason.reports.mirror import Mirror
 from dlmreason.reports.series import Work
+from dlmreason.train import sheets_of
 from dlmreason.training.average import Average
 from dlmreason.training.fit import Entry, fit
 from dlmreason.training.settings import Settings
 from dlmreason.training.sheets import Order, Sheets
-from tests.bench.clock import REPEATS, medians
+from tests import test_conf as conf
+from tests.bench.clock import REPEATS, fastest, medians
 
 pytestmark = pytest.mark.bench
 
@@ -144,3 +147,18 @@ def test_log_calls_add_little_to_an_update(tmp_path: Path, table: Callable[..., 
         f"{1e3 * spent[0] / (updates / 50):.1f} ms a call, {share:.2%} of its {done.seconds:.1f} s",
     )
     assert share <= 0.02
+
+
+def test_ladders_take_little_of_the_demos_trainings(tmp_path: Path, table: Callable[..., None]) -> None:
+    """Of the updates that the demo makes of each model. A chain of one that has learned nothing is the longest."""
+    settings = conf.composed("experiment=demo", "task.train_examples=400", "device=cpu")
+    task, updates = conf.assembly.task_of(settings), 30
+    for name, model in conf.assembly.models_of(settings, task).items():
+        made, data = Transformer(model.shape), sheets_of(model, task, "train")
+        once = fit(made, model.objective, data, model.trainer, updates=updates, seed=0, folder=tmp_path / name)
+        climb = looks.ladder(model, task, settings)
+        assert climb is not None
+        (seconds,) = fastest(lambda climb=climb, made=made: climb(made, 0), repeats=2)
+        share = model.trainer.ladders * seconds / (model.updates * once.seconds / updates)
+        table(f"ladders of the demo's {name}, of its {model.updates} updates", f"{seconds:.2f} s each, {share:.1%}")
+        assert share < 0.1

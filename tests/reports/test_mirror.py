@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from dlmreason.reports import mirror, series
+from dlmreason.reports import mirror, series, wandb_process
 from dlmreason.reports.backfill import backfill
 from dlmreason.reports.findable import findable
 from dlmreason.reports.mirror import Mirror
@@ -168,6 +168,19 @@ def test_an_entry_that_is_none_is_not_the_runs_trouble(monkeypatch, tmp_path, ca
     out.training("m", {"loss": 1.0})  # of no update
     out.finish()
     assert "W&B is lost (KeyError" in capsys.readouterr().err
+
+
+def test_what_wandb_kept_is_counted_as_its_own_reader_does(mirrored, held, tmp_path):
+    (path,) = (mirrored / "wandb").glob("offline-run-*/*.wandb")
+    content, cut = path.read_bytes(), tmp_path / "cut.wandb"
+    assert len(content) > wandb_process.BLOCK, "a record lies across the end of a block"
+    history = [line for line in held if line["type"] == "history"]
+    assert wandb_process.rows_in(path) == len(history) > 20
+    counts = []
+    for size in range(0, len(content), len(content) // 40):
+        cut.write_bytes(content[:size])
+        counts.append(wandb_process.rows_in(cut))
+    assert counts == sorted(counts) and counts[0] == 0 and counts[-2] < len(history)
 
 
 @pytest.mark.slow

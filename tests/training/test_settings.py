@@ -1,5 +1,6 @@
 """Laws of the settings: the learning rate's shape, and a refusal for every value that is none."""
 
+import itertools
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,9 @@ def test_the_rate_is_linear_and_then_a_cosine() -> None:
         {"clip": 0.0},
         {"ema": 1.0},
         {"snapshots": (1.0,)},
+        {"ladders": -1},
+        {"ladders": 0.5},
+        {"ladder_examples": 0},
         {"checkpoint_every": -1},
         {"keep": 0},
         {"log_every": 1.5},
@@ -69,6 +73,15 @@ def test_snapshots_fall_within_the_training() -> None:
     due = {done: settings.snapshots_at(done, 10) for done in range(11)}
     assert {done: shares for done, shares in due.items() if shares} == {1: [0.001], 5: [0.5], 9: [0.9]}
     assert settings.snapshots_at(1, 1) == [0.001, 0.5, 0.9]
+
+
+@given(updates=st.integers(1, 3000), ladders=st.integers(0, 40))
+def test_ladders_are_as_many_as_asked_evenly_apart_and_end_with_the_training(updates: int, ladders: int) -> None:
+    settings = Settings(ladders=ladders)
+    due = [done for done in range(1, updates + 1) if settings.ladder_at(done, updates)]
+    assert len(due) == min(ladders, updates) and due[-1:] == ([updates] if ladders else [])
+    steps = [after - before for before, after in itertools.pairwise([0, *due])]
+    assert not steps or max(steps) - min(steps) <= 1
 
 
 @pytest.mark.parametrize("path", sorted((CONF / "trainer").glob("*.yaml")), ids=lambda path: path.stem)
