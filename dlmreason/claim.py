@@ -17,7 +17,7 @@ from dlmreason import disk, launch
 from dlmreason.analysis.packed import pack
 from dlmreason.analysis.records import Measurement, Record, RecordsError, Speed, Timing, encode, read
 from dlmreason.report import learning_of, report
-from dlmreason.speed_report import SPEEDS, tell
+from dlmreason.speed_report import speeds_of, tell
 
 SAME = ("title", "primary", "family", "tolerance", "bounds")
 """Of what was declared, what runs must agree on to be one claim."""
@@ -26,7 +26,7 @@ SAME = ("title", "primary", "family", "tolerance", "bounds")
 def main(settings: launch.Settings) -> int:
     """The entry point."""
     folders, to = [Path(each) for each in settings["from"]], Path(settings["to"])
-    if any((folder / SPEEDS).exists() for folder in folders):
+    if any(speeds_of(folder).exists() for folder in folders):
         return _measured(folders, to)
     problems = [f"from: {folder} has no records.jsonl" for folder in folders if not (folder / "records.jsonl").exists()]
     if problems or not folders:
@@ -57,9 +57,9 @@ def _measured(folders: Sequence[Path], to: Path) -> int:
     """The same of a claim that measures: one run, for seconds are compared within one."""
     if len(folders) > 1:
         raise launch.BadInput(f"from: {folders[0]} and {folders[1]} are measured: a claim keeps the speeds of one run")
-    rows, run = _whole(folders[0] / SPEEDS, Speed), disk.object_in(folders[0] / "run.json")
+    rows, run = _whole(speeds_of(folders[0]), Speed), disk.object_in(folders[0] / "run.json")
     to.mkdir(parents=True, exist_ok=True)
-    _lines(to / SPEEDS, rows)
+    _lines(speeds_of(to), rows)
     about = told([run], []) | {"against": run.get("against")}
     disk.write(to / "run.json", json.dumps(about, indent=1, sort_keys=True) + "\n")
     tell(to, show=False)

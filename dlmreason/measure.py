@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dlmreason import disk, launch
-from dlmreason.speed_report import SPEEDS, tell
+from dlmreason.speed_report import speeds_of, tell
 
 if TYPE_CHECKING:
     from dlmreason.measuring.rounds import Plan
@@ -34,7 +34,7 @@ def measure(settings: launch.Settings) -> int:
     asked = {name: value for name, value in settings["measure"].items() if name != "rounds"}  # more may be added
     key = assembly.digest(asked, settings["network"], settings["threads"], device.type, torch.__version__)
     folder = Path(settings["output"])
-    path = folder / SPEEDS
+    path = speeds_of(folder)
     with launch.locked(folder):
         known = read(path, Speed).items if path.exists() else []
         if any(row.run_key != key for row in known):

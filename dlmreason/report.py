@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from dlmreason import disk, launch
-from dlmreason.speed_report import SPEEDS, tell
+from dlmreason.speed_report import speeds_of, tell
 
 
 def report(folder: Path, show: bool = True) -> dict[str, Any]:
@@ -22,7 +22,7 @@ def report(folder: Path, show: bool = True) -> dict[str, Any]:
 
     Raises: BadInput where there is nothing to report, or records that do not belong together.
     """
-    if (folder / SPEEDS).exists():
+    if speeds_of(folder).exists():
         return tell(folder, show)
     from dlmreason.analysis.packed import load, records_in
     from dlmreason.analysis.records import RecordsError
@@ -79,7 +79,7 @@ def main(settings: launch.Settings) -> int:
     if not folder.is_dir():
         raise launch.BadInput(f"output={folder}: there is no such folder: run the experiment first, or give its name=")
     report(folder)
-    launch.say(f"report: {folder / ('table.md' if (folder / SPEEDS).exists() else 'report.html')}")
+    launch.say(f"report: {folder / ('table.md' if speeds_of(folder).exists() else 'report.html')}")
     return 0
 
 

@@ -9,7 +9,12 @@ from typing import Any
 
 from dlmreason import disk, launch
 
-SPEEDS = "speeds.jsonl"
+
+def speeds_of(folder: Path) -> Path:
+    """Where the rows of a claim that measures lie in its folder."""
+    from dlmreason.reports.speeds import SPEEDS
+
+    return folder / SPEEDS
 
 
 def tell(folder: Path, show: bool = True) -> dict[str, Any]:
@@ -18,12 +23,12 @@ def tell(folder: Path, show: bool = True) -> dict[str, Any]:
     from dlmreason.analysis.speeds import summary
     from dlmreason.reports import speeds
 
-    contents, run = read(folder / SPEEDS, Speed), disk.object_in(folder / "run.json")
+    contents, run = read(speeds_of(folder), Speed), disk.object_in(folder / "run.json")
     for problem in contents.problems:
         launch.say(f"left out: {problem}")
     if not contents.items:
-        raise launch.BadInput(f"{folder / SPEEDS}: holds no usable row")
-    with launch.refused(str(folder / SPEEDS), RecordsError):
+        raise launch.BadInput(f"{speeds_of(folder)}: holds no usable row")
+    with launch.refused(str(speeds_of(folder)), RecordsError):
         found = summary(contents.items, run.get("against", ""))
     disk.write(folder / "summary.json", json.dumps(found, indent=1, sort_keys=True) + "\n")
     text = speeds.markdown(found, run.get("title") or folder.name)

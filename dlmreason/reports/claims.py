@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from dlmreason.reports import sections, shell
 from dlmreason.reports.markup import fold, section, table
+from dlmreason.reports.speeds import SPEEDS
 
 PARTS = ("Question", "Prediction", "Verdict", "What stands out", "What would change our mind")
 """Of a claim's text what stands on the page; the result is in its figures and tables."""
@@ -94,7 +95,8 @@ def _kept(claim: Claim, page: Path) -> Iterator[str]:
     for path in (each for each in files if each.suffix == ".svg"):
         name = " ".join(path.relative_to(folder).with_suffix("").parts)
         label = name.removesuffix("figure").strip(" _")
-        kind = "Accuracy against FLOPs" if name.endswith("figure") else "Figure"
+        drawn = "How many times as fast" if (path.parent / SPEEDS).exists() else "Accuracy against FLOPs"
+        kind = drawn if name.endswith("figure") else "Figure"
         title = f"{kind}: {label}" if label else kind
         picture = base64.b64encode(path.read_bytes()).decode()
         alt = escape(f"{claim.name}: {title}", quote=True)

@@ -12,6 +12,9 @@ from dlmreason.analysis import words
 from dlmreason.analysis.speeds import FORETOLD
 from dlmreason.reports.figure import COLOURS, MARKS
 
+SPEEDS = "speeds.jsonl"
+"""Where the rows of such a claim lie in its folder."""
+
 Summary = Mapping[str, Any]
 
 TOLD = dict(zip(FORETOLD, ("by calls and FLOPs", "by FLOPs alone", "by calls alone"), strict=True))

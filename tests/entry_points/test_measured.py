@@ -9,7 +9,7 @@ import pytest
 from dlmreason.analysis.records import Speed, read
 from dlmreason.report import report
 from dlmreason.reports import claims
-from dlmreason.speed_report import SPEEDS
+from dlmreason.reports.speeds import SPEEDS
 from tests.entry_points.tiny import NETWORK, ROOT, content, copy, start
 
 SMALL = (*NETWORK, "threads=1", "device=cpu", "measure.batches=[1]", "measure.rounds=1")
