@@ -1,4 +1,4 @@
-"""The page of all claims: what each asked, what it foretold, what came out.
+"""The page of all claims: what they answer together, and what each asked, what it foretold, what came out.
 
 This file decides how the table of claims and a claim's own text are read: a row of a Markdown table names a claim and
 links to its text, whose parts begin with what they are, `**Question.** ...`. It adds nothing to what they say, and
@@ -49,6 +49,20 @@ def read(folder: Path) -> list[Claim]:
     return [_claim(folder, *row) for row in rows]
 
 
+def answer(folder: Path) -> list[str]:
+    """What all claims together say: the paragraphs of the folder's README.md between its title and its table.
+
+    Raises: OSError.
+    """
+    found = []
+    for paragraph in re.split(r"\n\s*\n", _text(folder / "README.md")):
+        if paragraph.startswith("|"):
+            break
+        if not paragraph.startswith("#"):
+            found.append(paragraph.strip())
+    return found
+
+
 def _claim(folder: Path, name: str, recipe: str, place: str, verdict: str) -> Claim:
     path = folder / place
     text = _text(path) if path.is_file() else ""
@@ -77,7 +91,9 @@ def write(folder: Path, to: Path) -> Path:
     ]
     index = section("all", "Verdicts", "", table(["claim", "verdict"], rows, "All claims", left=(1,)))
     about = f"dlmreason · {len(found)} claims"
-    shown = [index, *(_section(claim, to) for claim in found)]
+    said = "".join(f"<p>{inline(paragraph)}</p>" for paragraph in answer(folder))
+    opening = [section("answer", "The answer so far", "", said)] if said else []
+    shown = [*opening, index, *(_section(claim, to) for claim in found)]
     shell.write(to, shell.filled("Claims", about, head, shown, FOOT, pictures=True))
     return to
 

@@ -17,7 +17,9 @@ def folder_of(tmp_path: Path, text: str = "word") -> Path:
     root = tmp_path / "experiments"
     (root / "one").mkdir(parents=True)
     rows = f"| one | `make {text}` | [one/](one/README.md) | {text} |\n| two | r | [two/](two/README.md) | open |\n"
-    (root / "README.md").write_text(f"# Claims\n\n| claim | recipe | result | verdict |\n|---|---|---|---|\n{rows}")
+    (root / "README.md").write_text(
+        f"# Claims\n\nAll in all: {text}\n\n| claim | recipe | result | verdict |\n|---|---|---|---|\n{rows}"
+    )
     parts = f"# one\n\n**Question.** Is {text}?\n\nMore.\n\n**Prediction** (before). {text}\n\n**Verdict.** {text}\n"
     (root / "one" / "README.md").write_text(parts, encoding="utf-8", errors="replace")
     (root / "one" / "figure.svg").write_text("<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>")
@@ -28,6 +30,8 @@ def test_every_claim_of_this_repository_has_its_question_and_its_verdicts(tmp_pa
     found = claims.read(ROOT)
     assert len(found) >= 8 and all(claim.place.is_file() for claim in found)
     text = unescape(claims.write(ROOT, tmp_path / "claims.html").read_text())
+    said = claims.answer(ROOT)
+    assert said and all(unescape(claims.inline(paragraph)) in text for paragraph in said)
     for claim in found:
         assert "Question" in claim.parts and {"Verdict", "What stands out"} & claim.parts.keys(), claim.name
         for said in (claim.verdict, *claim.parts.values()):
@@ -47,6 +51,14 @@ def test_a_claim_of_measurements_alone_shows_its_figure_and_says_what_is_kept(tm
     text = claims.write(root, tmp_path / "claims.html").read_text()
     assert "How fast?" in text and "<summary>Figure: latency</summary>" in text
     assert "Kept beside it: seconds.jsonl." in text and "Not everything could be read" not in text
+
+
+def test_the_page_begins_with_what_all_claims_say_together_where_they_do(tmp_path):
+    root = folder_of(tmp_path)
+    text = claims.write(root, tmp_path / "claims.html").read_text()
+    assert text.index("The answer so far") < text.index("All in all: word") < text.index("Verdicts")
+    (root / "README.md").write_text((root / "README.md").read_text().replace("All in all: word\n\n", ""))
+    assert "The answer so far" not in claims.write(root, tmp_path / "claims.html").read_text()
 
 
 def test_a_claim_whose_text_is_missing_is_named(tmp_path):
