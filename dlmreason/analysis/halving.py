@@ -44,14 +44,11 @@ def steps(found: Table, base: At, measurements: Iterable[Measurement] = ()) -> l
     unit = None if axes is None else fmean(axes[1].cost(base, each) for each in at_base)
     result = []
     for at in (At(arm, rung) for arm in found.answering for rung in found.rungs(arm)):
-        records = found.cells[at].values()
-        here, costs = point(at, found.cells[at]), _seconds(axes, at, records)
-        result.append(
-            Step(
-                at, here["n"], here["accuracy"], here["low"], here["high"], compare(found, base, at), here["nfe"],
-                here["flops"], *costs, None if unit is None or not costs[1] else unit / costs[1],
-            )  # fmt: skip
-        )
+        here, costs = point(at, found.cells[at]), _seconds(axes, at, found.cells[at].values())
+        faster = unit / costs[1] if unit is not None and costs[1] else None
+        share = here["accuracy"], here["low"], here["high"]
+        step = Step(at, here["n"], *share, compare(found, base, at), here["nfe"], here["flops"], *costs, faster)
+        result.append(step)
     return result
 
 

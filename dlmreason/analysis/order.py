@@ -1,8 +1,8 @@
-"""In which order answers were written: which of two tokens came first, how many a pass, and whether both ends came at once.
+"""In which order answers were written: which of two tokens came first, how many a pass, whether both ends came at once.
 
-This file decides what is quoted of the passes that wrote an answer's tokens. An order is told by all pairs of positions,
-so that ties, tokens of one pass, stand beside it; left minus right is Kendall's tau-a of position and pass. Puzzles are
-what is drawn at random, several seeds of one are one draw. It knows no policy.
+This file decides what is quoted of the passes that wrote an answer's tokens. An order is told by all pairs of
+positions, so that ties, tokens of one pass, stand beside it; left minus right is Kendall's tau-a of position and pass.
+Puzzles are what is drawn at random, several seeds of one are one draw. It knows no policy.
 """
 
 from collections.abc import Iterable, Sequence
@@ -96,7 +96,8 @@ def autoregressive(writings: Iterable[Writing]) -> list[Writing]:
 
 
 def profile(writings: Iterable[Writing], parts: int = 8) -> list[float]:
-    """[parts]: the mean pass that wrote a token, as a share of the passes made, over `parts` equal parts of the answer."""
+    """[parts]: the mean pass that wrote a token, as a share of the passes made, over equal parts of the answer, each of
+    a token or more."""
     sums, counts = np.zeros(parts), np.zeros(parts)
     for each in writings:
         n = len(each.commit)

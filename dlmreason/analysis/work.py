@@ -1,7 +1,8 @@
 """Accuracy against the work done for each token of an answer, the best arm of either side at every budget.
 
 This file decides what a side is, what counts as an answer's tokens, and who speaks for a side: whoever of it is right
-most often, picked on the puzzles that it is quoted on, which flatters both alike. It knows no arm by name.
+most often, picked on the puzzles that it is quoted on, which flatters the side of more arms more. It knows no arm by
+name.
 """
 
 from collections.abc import Iterable
@@ -42,37 +43,37 @@ def side(found: Table, arm: str) -> str:
 def answer_tokens(found: Table) -> int:
     """How many symbols an answer has.  Raises: RecordsError where right answers differ in that, or none is right."""
     lengths = {len(each.answer.split()) for cell in found.cells.values() for each in cell.values() if each.correct}
-    if len(lengths) != 1:
-        raise RecordsError(f"right answers of {found.task} have {sorted(lengths) or 'no'} symbols: one length is needed")
+    if len(lengths) != 1 or 0 in lengths:
+        raise RecordsError(
+            f"right answers of {found.task} have {sorted(lengths) or 'no'} symbols: one length is needed"
+        )
     return lengths.pop()
 
 
-def curve(found: Table, arm: str, tokens: int) -> list[Best]:
-    """The arm's points, budgets ascending."""
-    return [_best(At(arm, rung), found.cells[At(arm, rung)], tokens) for rung in found.rungs(arm)]
+def points(found: Table, tokens: int) -> dict[str, list[Best]]:
+    """Of either side every competitor at every budget, budgets ascending.
+
+    Without points at which not every puzzle was answered, lest the easy ones be an arm's own.
+    """
+    most = max(len(cell) for cell in found.cells.values())
+    result: dict[str, list[Best]] = {name: [] for name in SIDES}
+    for at in sorted(found.cells, key=lambda each: each.rung):
+        if at.arm in found.competitors and len(found.cells[at]) == most:
+            result[side(found, at.arm)].append(_best(at, found.cells[at], tokens))
+    return result
 
 
 def budgets(found: Table, tokens: int) -> list[Budget]:
     """For each budget, the most accurate competitor of either side within it; of equals the one of less work.
 
-    An arm with an earlier last budget has spent what it can, so it competes with that one; an arm competes where all
-    puzzles were answered, lest the easy ones be its own.
+    An arm takes part with its highest budget up to there: beyond its last one it would spend no more.
     """
-    rungs = sorted({at.rung for at in found.cells})
-    most = max(len(cell) for cell in found.cells.values())
-    whole = {
-        at: _best(at, cell, tokens)
-        for at, cell in found.cells.items()
-        if at.arm in found.competitors and len(cell) == most
-    }
+    known = points(found, tokens)
     result = []
-    for rung in rungs:
+    for rung in sorted({at.rung for at in found.cells}):
         sides: dict[str, Best | None] = {}
-        for name in SIDES:
-            latest: dict[str, Best] = {}
-            for at in sorted(whole, key=lambda each: each.rung):
-                if at.rung <= rung and side(found, at.arm) == name:
-                    latest[at.arm] = whole[at]
+        for name, of_side in known.items():
+            latest = {best.at.arm: best for best in of_side if best.at.rung <= rung}
             sides[name] = min(latest.values(), key=lambda best: (-best.accuracy, best.work), default=None)
         ours, theirs = sides[DIFFUSION], sides[AUTOREGRESSIVE]
         difference = compare(found, theirs.at, ours.at) if ours and theirs else None
@@ -82,17 +83,13 @@ def budgets(found: Table, tokens: int) -> list[Budget]:
 
 def least_work(found: Table, tokens: int, share: float) -> dict[str, Best | None]:
     """Of either side, the point of least work that is right in `share` of the answers or more; None: there is none."""
-    points = [best for arm in found.competitors for best in curve(found, arm, tokens)]
-    enough = [best for best in points if best.accuracy >= share and len(found.cells[best.at]) == _most(found)]
     return {
-        name: min(
-            (best for best in enough if side(found, best.at.arm) == name), key=lambda best: best.work, default=None
-        )
-        for name in SIDES
+        name: min((best for best in own if best.accuracy >= share), key=lambda best: best.work, default=None)
+        for name, own in points(found, tokens).items()
     }
 
 
-def by_level(found: Table, tokens: int, bins: int = 3) -> list[tuple[Any, list[Budget]]]:
+def by_level(found: Table, tokens: int, bins: int = 6) -> list[tuple[Any, list[Budget]]]:
     """`budgets` of puzzles of similar difficulty, as `comparison.by_difficulty` sorts them."""
     result = []
     for level in by_difficulty(found, bins):
@@ -117,9 +114,3 @@ def frontier(points: Iterable[Best]) -> list[Best]:
 def _best(at: At, cell: Cell, tokens: int) -> Best:
     here = point(at, cell)
     return Best(at, here["accuracy"], here["low"], here["high"], here["flops"] / tokens)
-
-
-def _most(found: Table) -> int:
-    return max(len(cell) for cell in found.cells.values())
-
-
