@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from dlmreason.across import KINDS
-from dlmreason.analysis.records import Writer
-from dlmreason.analysis.writings import Writing, pack
+from dlmreason.analysis.records import Counted, Writer, read
+from dlmreason.analysis.writings import FILE, Writing, pack, unpack, writing
 from tests.entry_points.test_compare import answers
-from tests.entry_points.tiny import ROOT, start
+from tests.entry_points.tiny import ROOT, copy, experiment, start
 
 CLAIMS = {
     "parallel_tokens": "order",
@@ -44,9 +44,10 @@ def part(tmp_path: Path) -> Path:
         for arm in ("confidence", "thought.vote"):
             for rung in (1, 4):
                 right = [i < 5 * rung for i in range(40)]
-                out.append_many(replace(each, answer="1 2") for each in answers(arm, rung, right))
+                told = {"answer": "1 2", "events": {"chains": 1} if "." in arm else {}}
+                out.append_many(replace(each, **told) for each in answers(arm, rung, right))
     made = [Writing("a", str(n), 0, 4, 2, [1, 2, 2, 1], [True] * 4, "k") for n in range(3)]
-    pack(made, folder / "writings.parquet")
+    pack(made, folder / FILE)
     return folder
 
 
@@ -55,14 +56,27 @@ def test_a_row_for_each_arm_and_a_panel_for_each_part(kind: str, part: Path, tmp
     assert start("across", f"of={kind}", f"from=[{part}]", f"to={tmp_path / 'out'}") == 0
     table, figure = ((tmp_path / "out" / name).read_text() for name in ("table.md", "figure.svg"))
     assert "**toy**" in table and "<!-- toy -->" in figure
-    rows = [line for line in table.splitlines() if line.startswith(("| a |", "| autoregressive |", "| confidence |"))]
-    assert rows, table
+    first = {"order": "| autoregressive | 4 |", "fewer": "| confidence | 1 |", "work": "| 1 | thought.vote, 1 |"}[kind]
+    assert any(line.startswith(first) for line in table.splitlines()), table
 
 
 def test_what_is_in_a_table_of_orders(part: Path, tmp_path: Path) -> None:
     assert start("across", "of=order", f"from=[{part}]", f"to={tmp_path / 'out'}") == 0
     row = next(line for line in (tmp_path / "out" / "table.md").read_text().splitlines() if line.startswith("| a |"))
     assert row.startswith("| a | 4 | 2 | 2.00 | 33.3 | 33.3 | 33.3 | +0.0 [+0.0, +0.0] | 100.0 [43.9, 100.0] |")
+
+
+def test_a_claim_keeps_which_pass_wrote_which_token_and_of_a_run_without_counters_nothing(
+    finished: Path, tmp_path: Path
+) -> None:
+    counted = copy(finished, tmp_path / "counted")
+    assert experiment(counted, "budget.counters=true") == 0
+    for folder in (finished, counted):
+        assert start("claim", f"from=[{folder}]", f"to={tmp_path / 'kept' / folder.name}") == 0
+    assert not (tmp_path / "kept" / finished.name / FILE).exists()
+    kept = unpack(tmp_path / "kept" / "counted" / FILE)
+    lines = read(counted / "counters.jsonl", Counted).items
+    assert sorted(map(repr, kept)) == sorted(repr(writing(each)) for each in lines) and kept
 
 
 @pytest.mark.parametrize(
