@@ -54,7 +54,10 @@ def markdown(found: Mapping[str, Part]) -> str:
         told = _steps(part)
         puzzles = max(each.against.puzzles for each in told)
         seeds = {seed for cell in part.records.cells.values() for _, seed in cell}
-        parts += [f"**{task}**, {puzzles:,} problems, {len(seeds):,} trainings", grid(HEAD, list(_rows(told)))]
+        parts += [
+            f"**{task}**, {puzzles:,} problems, {len(seeds)} seed{'' if len(seeds) == 1 else 's'}",
+            grid(HEAD, list(_rows(told))),
+        ]
     return "\n\n".join(parts) + "\n"
 
 

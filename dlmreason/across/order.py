@@ -22,7 +22,6 @@ ABOUT = (
     "first quarter and one of the last, in how many two right ones, and in how many one pass wrote the last token of "
     "either. 95 % intervals: of left - right by drawing puzzles again, else Wilson's, counting puzzles and not seeds."
 )
-"""What the columns are."""
 
 
 def read(folder: Path) -> list[Writing]:
@@ -37,7 +36,7 @@ def markdown(found: Mapping[str, Sequence[Writing]]) -> str:
         seeds = len({each.seed for each in writings})
         puzzles = len({each.example for each in writings})
         rows = list(_rows(writings))
-        parts += [f"**{task}**, {puzzles:,} problems, {seeds:,} trainings", grid(HEAD, rows)]
+        parts += [f"**{task}**, {puzzles:,} problems, {seeds} seed{'' if seeds == 1 else 's'}", grid(HEAD, rows)]
     return "\n\n".join(parts) + "\n"
 
 

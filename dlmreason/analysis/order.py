@@ -87,11 +87,11 @@ def orders(writings: Iterable[Writing]) -> list[Order]:
 
 def autoregressive(writings: Iterable[Writing]) -> list[Writing]:
     """The same answers as an autoregressive model writes them: one token a pass, left to right."""
-    seen = {(each.example, each.seed): each for each in writings}
+    seen = {(each.example, each.seed): len(each.commit) for each in writings}
+    longest = max(seen.values(), default=0)
     return [
-        Writing("autoregressive", each.example, each.seed, n, n, list(range(1, n + 1)), [True] * n, "")
-        for each in seen.values()
-        for n in (len(each.commit),)
+        Writing("autoregressive", example, seed, longest, n, list(range(1, n + 1)), [True] * n, "")
+        for (example, seed), n in seen.items()
     ]
 
 
