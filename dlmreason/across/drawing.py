@@ -4,7 +4,7 @@ This file decides layout, and that an arm has one colour and mark in every panel
 byte for byte. It knows nothing of what is drawn.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,15 +39,21 @@ class Panel(NamedTuple):
     series: Sequence[Series]
 
 
-def panels(
-    shown: Sequence[Panel], path: Path, x: str, y: str, limits: tuple[float, float] = (0.0, 1.0), log: bool = False
-) -> Path:
-    """Writes the figure. x, y: what the axes are.  limits: of y, a share.  log: the x axis is logarithmic."""
+class Across(NamedTuple):
+    """The x axis."""
+
+    about: str
+    base: int | None = None  # of its logarithm; None: linear
+    shown: Callable[[float], str] = "{:g}".format
+
+
+def panels(shown: Sequence[Panel], path: Path, x: Across, y: str) -> Path:
+    """Writes the figure. y: what the other axis is, a share."""
     import matplotlib
 
     matplotlib.use("svg")
     from matplotlib import pyplot
-    from matplotlib.ticker import PercentFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator, PercentFormatter
 
     names = list(dict.fromkeys(each.name for panel in shown for each in panel.series))
     rows = -(-len(shown) // WIDE)
@@ -56,7 +62,6 @@ def panels(
         figure, grid = pyplot.subplots(
             rows, min(WIDE, len(shown)), figsize=(4.7 * min(WIDE, len(shown)), 3.2 * rows), squeeze=False
         )
-        room = 0.02 * (limits[1] - limits[0])
         for axes, panel in zip(grid.flat, shown, strict=False):
             for each in panel.series:
                 number = names.index(each.name)
@@ -68,16 +73,19 @@ def panels(
                 if each.bounds:
                     low, high = zip(*each.bounds, strict=True)
                     axes.fill_between(each.x, low, high, color=colour, alpha=0.12, lw=0)
-            if log:
-                axes.set_xscale("log")
-            axes.set_ylim(limits[0] - room, limits[1] + room)
+            if x.base:
+                axes.set_xscale("log", base=x.base)
+                axes.xaxis.set_major_locator(LogLocator(x.base, subs=(1.0, 3.0) if x.base > 3 else (1.0,)))
+                axes.xaxis.set_minor_locator(NullLocator())
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: x.shown(value)))
+            axes.set_ylim(-0.02, 1.02)
             axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
             axes.grid(axis="y", color="#d9dce1", lw=0.6)
             axes.tick_params(color="#8a9099")
             axes.set_title(panel.title, loc="left", fontsize=10)
         for axes in list(grid.flat)[len(shown) :]:
             axes.set_visible(False)
-        figure.supxlabel(x, fontsize=9.5)
+        figure.supxlabel(x.about, fontsize=9.5)
         figure.supylabel(y, fontsize=9.5)
         figure.tight_layout()
         figure.legend(

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from dlmreason.across.drawing import Panel, Series, panels
+from dlmreason.across.drawing import Across, Panel, Series, panels
 from dlmreason.analysis import words
 from dlmreason.analysis.comparison import At, Table, table
 from dlmreason.analysis.halving import Step, steps
@@ -81,7 +81,7 @@ def draw(found: Mapping[str, Part], path: Path) -> Path:
     """A panel a task: right answers by the passes made."""
     return panels(
         [Panel(task, list(_series(part))) for task, part in found.items()],
-        path, "passes made, mean", "right answers", log=True,
+        path, Across("passes made, mean", base=2), "right answers",
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ This file decides rows, columns and panels. It takes writings and knows no run.
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from dlmreason.across.drawing import Panel, Series, panels
+from dlmreason.across.drawing import Across, Panel, Series, panels
 from dlmreason.analysis import words
 from dlmreason.analysis.order import Order, Share, autoregressive, orders, profile
 from dlmreason.analysis.writings import FILE, Writing, unpack
@@ -62,11 +62,9 @@ def _percent(share: Share) -> str:
 
 def draw(found: Mapping[str, Sequence[Writing]], path: Path) -> Path:
     """A panel a task: when a token was written, by its place in the answer, each arm at its highest budget."""
-    panels(
-        [Panel(task, list(_series(writings))) for task, writings in found.items()],
-        path, "place in the answer, from its start to its end", "passes made when it was written", (0.0, 1.0),
-    )  # fmt: skip
-    return path
+    place = Across("place in the answer, from its start to its end", shown="{:.0%}".format)
+    shown = [Panel(task, list(_series(writings))) for task, writings in found.items()]
+    return panels(shown, path, place, "share of the passes made when it was written")
 
 
 def _series(writings: Sequence[Writing]) -> Iterator[Series]:

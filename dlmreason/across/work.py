@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from dlmreason import disk
-from dlmreason.across.drawing import Panel, Series, panels
+from dlmreason.across.drawing import Across, Panel, Series, panels
 from dlmreason.analysis import words
 from dlmreason.analysis.comparison import Table, table
 from dlmreason.analysis.packed import load, records_in
@@ -53,7 +53,7 @@ def markdown(found: Mapping[str, Table]) -> str:
         tokens = answer_tokens(records)
         least = [[words.percent(share), *map(_least, least_work(records, tokens, share).values())] for share in SHARES]
         levels = [
-            [f"{level.low:,} to {level.high:,}", f"{level.puzzles:,}", *_row(each)]
+            [f"{level.low:,}" + f" to {level.high:,}" * (level.high > level.low), f"{level.puzzles:,}", *_row(each)]
             for level, own in by_level(records, tokens)
             for each in _ends(own)
         ]
@@ -104,7 +104,7 @@ def draw(found: Mapping[str, Table], path: Path) -> Path:
     """A panel a task: of either side what no other arm of it beats for as little work, with intervals."""
     return panels(
         [Panel(task, list(_series(records))) for task, records in found.items()],
-        path, "FLOPs for each token of the answer", "right answers", log=True,
+        path, Across("FLOPs for each token of the answer", 10, words.flops), "right answers",
     )  # fmt: skip
 
 
@@ -112,6 +112,8 @@ def _series(records: Table) -> Iterator[Series]:
     tokens = answer_tokens(records)
     for name, own in points(records, tokens).items():
         best = frontier(own)
+        if best:  # more work than its best takes leaves a side where it is
+            best = [*best, best[-1]._replace(work=max(each.work for each in own))]
         yield Series(
             name, [each.work for each in best], [each.accuracy for each in best],
             [(each.low, each.high) for each in best], colour=COLOUR[name],
