@@ -6,7 +6,8 @@ Puzzles are what is drawn at random, several seeds of one are one draw. It knows
 """
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -57,9 +58,16 @@ class Order(NamedTuple):
 def pairs(commit: Sequence[int]) -> Pairs:
     """Of the passes in which tokens were written, left to right."""
     passes = np.asarray(commit)
-    first, second = np.triu_indices(len(passes), 1)
+    first, second = _pairs_of(len(passes))
     sign = np.sign(passes[second] - passes[first])
     return Pairs(int((sign > 0).sum()), int((sign == 0).sum()), int((sign < 0).sum()))
+
+
+@cache
+def _pairs_of(n: int) -> tuple[Any, Any]:
+    """The places of the left and of the right one of each pair of `n`."""
+    left, right = np.triu_indices(n, 1)
+    return left, right
 
 
 def ends(commit: Sequence[int], right: Sequence[bool]) -> Ends:

@@ -27,6 +27,7 @@ def parts(claim: str) -> list[str]:
     return said[1].split()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("claim", CLAIMS)
 def test_table_and_figure_of_a_claim_are_made_again_to_the_byte(claim: str, tmp_path: Path) -> None:
     folders = ",".join(str(ROOT / part) for part in parts(claim))
