@@ -5,7 +5,7 @@
 #   PIP_INDEX_URL and pip's other environment variables are pip's own, and mean what they mean everywhere.
 
 .DEFAULT_GOAL := help
-.PHONY: help venv setup demo test test-all say-test say-test-all check tasks policies experiment experiments solve watch report dashboard sync backfill claim claims compare compare-page stopping match tune sweep bench clean
+.PHONY: help venv setup demo test test-all say-test say-test-all check tasks policies experiment experiments solve watch report dashboard sync backfill claim claims across compare compare-page stopping match tune sweep bench clean
 
 PYTHON  ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
                $$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -98,6 +98,10 @@ compare: .venv/.stamp  ## RECORDS=<folder or file> FIRST=<arm@budget> SECOND=<ar
 compare-page: .venv/.stamp  ## FROM='outputs/a outputs/b' [ARGS=to=outputs/compare.html]: runs or claims on one page: seconds
 	@test -n '$(FROM)' || { echo "say which: make compare-page FROM='outputs/a outputs/b'" >&2; exit 2; }
 	@$(RUN) -m dlmreason.compare_page from="[$$(echo $(FROM) | tr ' ' ,)]" $(ARGS)
+
+across: .venv/.stamp  ## OF=order|fewer|work FROM='folder folder' TO=experiments/<claim>: parts of a claim in one table and figure: seconds
+	@test -n '$(OF)' -a -n '$(FROM)' -a -n '$(TO)' || { echo "say what: make across OF=work FROM='experiments/a experiments/b' TO=outputs/across" >&2; exit 2; }
+	@$(RUN) -m dlmreason.across of=$(OF) from="[$$(echo $(FROM) | tr ' ' ,)]" to='$(TO)' $(ARGS)
 
 claims: .venv/.stamp  ## all claims with their verdicts and figures on one page, outputs/claims.html: seconds
 	@$(RUN) -m dlmreason.claims $(ARGS)

@@ -1,8 +1,9 @@
 """What of a claim's runs is kept: `python -m dlmreason.claim from=[outputs/a,outputs/b] to=experiments/<claim>`.
 
 Runs of several seeds become one folder of records, timings, measurements, table and figure, from which the table and
-the figure are made again to the byte by `report`. This file decides which files are kept, and what of a run is told:
-settings, seeds, commands and versions, nothing of the machine's folders.
+the figure are made again to the byte by `report`; of counters is kept which pass wrote which token. This file decides
+which files are kept, and what of a run is told: settings, seeds, commands and versions, nothing of the machine's
+folders.
 """
 
 import json
@@ -14,8 +15,18 @@ from statistics import fmean
 from typing import Any
 
 from dlmreason import disk, launch
+from dlmreason.analysis import writings
 from dlmreason.analysis.packed import pack
-from dlmreason.analysis.records import Measurement, Record, RecordsError, Speed, Timing, encode, read
+from dlmreason.analysis.records import (
+    Counted,
+    Measurement,
+    Record,
+    RecordsError,
+    Speed,
+    Timing,
+    encode,
+    read,
+)
 from dlmreason.report import learning_of, report
 from dlmreason.speed_report import speeds_of, tell
 
@@ -46,6 +57,9 @@ def main(settings: launch.Settings) -> int:
     # Seconds are compared on one machine at one time: those of the first run that has them.
     measured = (_whole(folder / "measurements.jsonl", Measurement) for folder in folders)
     _lines(to / "measurements.jsonl", next(filter(None, measured), []))
+    counted = [each for folder in folders for each in _whole(folder / "counters.jsonl", Counted)]
+    if counted:
+        writings.pack(map(writings.writing, counted), to / writings.FILE)
     about = told(runs, [learning_of(folder) for folder in folders])
     disk.write(to / "run.json", json.dumps(about, indent=1, sort_keys=True) + "\n")
     report(to, show=False)

@@ -79,7 +79,7 @@ def markdown(summary: Summary) -> str:
     )
     sentences = "\n".join(f"* {sentence}" for sentence in summary["sentences"])
     face = [f"{summary[key]}." for key in ("still_learning", "no_common_axis") if summary.get(key)]
-    parts = [about, _grid(head, rows), *face, *_family(summary), *_changes(summary), *_areas(summary), sentences]
+    parts = [about, grid(head, rows), *face, *_family(summary), *_changes(summary), *_areas(summary), sentences]
     return "\n\n".join(parts) + "\n"
 
 
@@ -123,7 +123,7 @@ def _family(summary: Summary) -> Iterator[str]:
     """What was declared before the run."""
     if summary.get("family"):
         yield "Declared before the run; p is corrected over these comparisons alone, and all others are exploratory."
-        yield _grid(
+        yield grid(
             ["it, passes", "against, passes", "gain, points", "p", "n"],
             [
                 [
@@ -151,7 +151,7 @@ def _changes(summary: Summary) -> Iterator[str]:
             "Changes of mind by the highest budget: the share of puzzles in which a committed token was taken back or "
             "changed, and tokens per 1,000 passes made, counted against the known answer."
         )
-        yield _grid(head, rows)
+        yield grid(head, rows)
 
 
 def _areas(summary: Summary) -> Iterator[str]:
@@ -173,10 +173,10 @@ def _areas(summary: Summary) -> Iterator[str]:
             f"Budgets above {LONG:,} passes: the chance that a right answer scores above a wrong one, a tie counting "
             "half, with its 95 % score interval; an arm keeps its best answer by that score."
         )
-        yield _grid(["arm", "passes", "area", "right", "wrong"], rows)
+        yield grid(["arm", "passes", "area", "right", "wrong"], rows)
 
 
-def _grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def grid(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---:"] * len(head), *rows])
 
 
