@@ -42,6 +42,14 @@ class _Reach(NamedTuple):
     turn: tuple[Tensor, Tensor] | None  # cos and sin, each [1 or B, L, 3, 1, D], where positions are rotary
 
 
+class _Part(NamedTuple):
+    """Which part of a sheet is read, and what is kept of the rest; as `Transformer.forward` was told."""
+
+    cache: Cache
+    at: Tensor | int
+    refresh: bool | None
+
+
 class _Block(nn.Module):
     """Attention, then a two-matrix MLP, each reading the normed stream and adding to it."""
 
@@ -233,7 +241,10 @@ class Transformer(nn.Module):
 
         Raises: ValueError for other parts, see `cache.check_part`.
         """
-        x = self._states(tokens, features, carry, cache, at, refresh)[-1]
+        if (cache is None) != (at is None):
+            raise ValueError("cache and at come together: `at` says where each row's tokens go in the cache")
+        part = None if cache is None or at is None else _Part(cache, at, refresh)
+        x = self._states(tokens, features, carry, part)[-1]
         if read is not None:
             x = x.gather(1, read[:, :, None].expand(-1, -1, x.shape[-1]))
         return self._say(x)
@@ -250,17 +261,15 @@ class Transformer(nn.Module):
         tokens: Tensor,
         features: Tensor,
         carry: Tensor | None,
-        cache: Cache | None = None,
-        at: Tensor | int | None = None,
-        refresh: bool | None = None,
+        part: _Part | None = None,
     ) -> list[Tensor]:
-        self._check(tokens, features, cache, at, refresh)
+        self._check(tokens, features, part)
         if carry is not None and not self.carries:
             raise ValueError("a carry for a network that takes none: leave it out, or give it the shape carry=true")
-        x, reach = self._enter(tokens, features, cache, at, refresh)
+        x, reach = self._enter(tokens, features, part)
         if self.recall is not None:
             x = self.recall(x, torch.zeros_like(x) if carry is None else carry)
-        return self._loop(x, reach, cache)
+        return self._loop(x, reach, None if part is None else part.cache)
 
     def _loop(self, entered: Tensor, reach: _Reach, cache: Cache | None = None) -> list[Tensor]:
         """The stream [B, L, width] after each loop through the layers, of what enters it."""
@@ -295,8 +304,8 @@ class Transformer(nn.Module):
                 f"blocks of {block} are to be read, and this network has attention={self.shape.attention}, "
                 f"block={self.shape.block}: give its Shape attention=block_causal and block={block}"
             )
-        self._check(noised, features, None, None)
-        x, reach = self._enter(torch.cat((noised, clean)), features.repeat(2, 1, 1), None, None)
+        self._check(noised, features)
+        x, reach = self._enter(torch.cat((noised, clean)), features.repeat(2, 1, 1))
         length = noised.shape[1]
         turn = (
             None if reach.turn is None else (reach.turn[0].repeat(1, 2, 1, 1, 1), reach.turn[1].repeat(1, 2, 1, 1, 1))
@@ -314,16 +323,11 @@ class Transformer(nn.Module):
             return Output(said, None, hidden)
         return Output(said[..., :-1], said[..., -1], hidden)
 
-    def _check(
-        self,
-        tokens: Tensor,
-        features: Tensor,
-        cache: Cache | None,
-        at: Tensor | int | None,
-        refresh: bool | None = None,
-    ) -> None:
+    def _check(self, tokens: Tensor, features: Tensor, part: _Part | None = None) -> None:
         shape = self.shape
-        longest = shape.length if cache is None or shape.prompt or refresh is not None else cache.length
+        longest = shape.length
+        if part is not None and part.refresh is None and not shape.prompt:
+            longest = part.cache.length
         if tokens.shape[1] > longest:
             raise ValueError(f"{tokens.shape[1]} tokens do not fit the {longest} positions of this network or cache")
         if features.shape != (*tokens.shape, len(shape.feature_sizes)):
@@ -331,32 +335,24 @@ class Transformer(nn.Module):
                 f"features of shape {tuple(features.shape)} for tokens of shape {tuple(tokens.shape)}: this network "
                 f"takes {len(shape.feature_sizes)} ids per position, of sizes {shape.feature_sizes}"
             )
-        if (cache is None) != (at is None):
-            raise ValueError("cache and at come together: `at` says where each row's tokens go in the cache")
-        if cache is not None and at is not None:
-            check_part(shape, tokens.shape[1], cache, at, refresh)
+        if part is not None:
+            check_part(shape, tokens.shape[1], *part)
 
-    def _enter(
-        self,
-        tokens: Tensor,
-        features: Tensor,
-        cache: Cache | None,
-        at: Tensor | int | None,
-        refresh: bool | None = None,
-    ) -> tuple[Tensor, _Reach]:
+    def _enter(self, tokens: Tensor, features: Tensor, part: _Part | None = None) -> tuple[Tensor, _Reach]:
         x = self.tokens(tokens)
         if self.features is not None:
             x = x + self.features(torch.where(features > 0, features + self.feature_starts, 0)).sum(2)
         rows, length = tokens.shape
         shape, device = self.shape, tokens.device
         mask, slots, single = None, None, False
-        if cache is None or at is None:
+        if part is None:
             here = self.positions[:length]
             if shape.block:
                 mask = block_causal(length, shape.block, device)
             elif shape.prompt and length > shape.prompt:
                 mask = prompt_apart(length, shape.prompt, device)
         else:
+            cache, at, refresh = part
             first = at if isinstance(at, Tensor) else torch.full((rows,), at, device=device)
             positions = first[:, None]
             if length > 1:
@@ -370,7 +366,7 @@ class Transformer(nn.Module):
             if length == 1 and mask is not None and device.type == "cpu":
                 single, mask = True, mask.expand(-1, shape.num_heads, -1, -1).flatten(0, 1)
         causal = shape.attention == "causal"
-        everything = cache is None and mask is None and not causal
+        everything = part is None and mask is None and not causal
         short = everything and length <= SHORT and device.type == "cpu" and torch.compiler.is_compiling()
         if shape.positions == "learned":
             return x + here, _Reach(causal, mask, slots, single, short, None)

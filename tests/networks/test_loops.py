@@ -88,7 +88,7 @@ def test_a_pass_is_its_layers_applied_again_and_again(kind: str) -> None:
     network, (tokens, features) = network_of(kind), sheets(3)
     given = told(network, 3)
     with torch.no_grad():
-        x, reach = network._enter(tokens, features, None, None)
+        x, reach = network._enter(tokens, features)
         if network.recall is not None:
             x = network.recall(x, given["carry"])
         for loops in (1, 2, 4):
@@ -153,7 +153,7 @@ def test_many_loops_neither_grow_nor_vanish() -> None:
     """Where what is left is added as it is, they grow: the control."""
     network, (tokens, features) = network_of("bidirectional", loops=60), sheets(2)
     with torch.no_grad():
-        entered, reach = network._enter(tokens, features, None, None)
+        entered, reach = network._enter(tokens, features)
         sizes = [float(x.norm()) for x in network._loop(entered, reach)]
         left = torch.zeros_like(entered)
         for _ in range(60):

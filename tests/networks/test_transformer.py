@@ -127,7 +127,7 @@ def test_feature_columns_do_not_mix_and_none_adds_nothing() -> None:
     seen = {}
     for first in range(4):
         for second in range(3):
-            x, _ = network._enter(tokens, torch.tensor([[[first, second]]]), None, None)
+            x, _ = network._enter(tokens, torch.tensor([[[first, second]]]))
             seen[first, second] = x
     added = {pair: x - seen[0, 0] for pair, x in seen.items()}
     assert len({tuple(x.flatten().tolist()) for x in seen.values()}) == 12
