@@ -20,7 +20,7 @@ class Verified:
     A canvas with a mask where it is judged, or that is not right as a whole, keeps the labels it had: it may be near
     another right answer, and which of its tokens are at fault is not to be told.
 
-    Deviation: the judge is asked on the host, of every full canvas, so an update waits for the device.
+    Deviation: the judge is asked on the host, of every canvas, so an update waits for the device.
     """
 
     target: Target = field(default_factory=OwnErrors)
