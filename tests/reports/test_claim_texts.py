@@ -29,7 +29,7 @@ def text_of(claim: str) -> str:
 def foretold(text: str) -> list[str]:
     """The commits that the predictions of a text name, in their order."""
     said = [part.text for part in claims.parts(text) if part.name == "Prediction"]
-    return [each for part in said for each in re.findall(r"`([0-9a-f]{7,40})`", part)]
+    return [each for part in said for each in re.findall(r"\b(?=[a-f]*\d)[0-9a-f]{7,40}\b", part)]
 
 
 def git(*arguments: str, at: Path = HERE) -> subprocess.CompletedProcess[str]:
