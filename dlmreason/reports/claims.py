@@ -111,7 +111,7 @@ def _claim(folder: Path, name: str, place: str, verdict: str, figure: str, comma
     shown: dict[str, str] = {}
     for part in parts(_text(path) if path.is_file() else ""):
         if part.name in SHOWN:
-            said = f"**{part.section}.** {part.text}" if part.section else part.text
+            said = f"**{part.section}.**\n{part.text}" if part.section else part.text
             shown[part.name] = "\n\n".join(filter(None, (shown.get(part.name), said)))
     return Claim(name, path, verdict, figure, command, cost, {each: shown[each] for each in SHOWN if each in shown})
 

@@ -52,8 +52,8 @@ def test_a_later_section_of_a_text_says_its_parts_under_its_heading(tmp_path):
     with (root / "one" / "README.md").open("a") as text:
         text.write(f"\n**What would change our mind.** More.\n\n{later}")
     parts = claims.read(root)[0].parts
-    assert parts["Question"] == "Is word?\n\nMore.\n\n**Larger.** And now?"
-    assert parts["Verdict"] == "word\n\n**Larger.** Alike.\n\nStill."
+    assert parts["Question"] == "Is word?\n\nMore.\n\n**Larger.**\nAnd now?"
+    assert parts["Verdict"] == "word\n\n**Larger.**\nAlike.\n\nStill."
     assert parts["What would change our mind"] == "More."
 
 
