@@ -219,7 +219,7 @@ def test_every_policy_is_compared() -> None:
     """But those for answers in blocks, which have claims of their own, and those made for one that carries."""
     settings = composed("experiment=policies_compared", *SMALL)
     names = [arm["policy"]["name"] for arm in settings["arms"].values()]
-    assert set(names) == set(TREE.options("policy")) - {"bd3", "window", *CARRYING}
+    assert set(names) == set(TREE.options("policy")) - {"bd3", "window", "in_blocks", *CARRYING}
     assert {arm["model"] for arm in settings["arms"].values()} == set(settings["models"])
 
 
