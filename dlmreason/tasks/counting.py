@@ -142,7 +142,7 @@ class Counting:
     def judge(self, problem: Problem, answer: str) -> Verdict:
         right = self.problem(problem.prompt).answer.split(" ")
         if len(answer) > 8 * self.room:
-            return Verdict(False, f"{len(right)} numbers joined by single spaces expected, got {len(answer)} characters")
+            return Verdict(False, f"{len(right)} numbers are expected, got {len(answer)} characters")
         parts = answer.split(" ")
         for place, (got, wanted) in enumerate(zip(parts, right, strict=False), start=1):
             if got != wanted:

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from dlmreason.canvas import block_numbers
-from dlmreason.evaluation.attempt import rows_of
 from dlmreason.evaluation.planting import Draft
 from dlmreason.policies import presets
 from dlmreason.policies.window import Window

@@ -1,5 +1,6 @@
-"""Laws of the window: what it has left stays, what is beyond waits, and a window over everything is the policy inside."""
+"""Laws of the window: what it has left stays, what is beyond waits, and over everything it is the policy inside."""
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -53,7 +54,7 @@ def test_nothing_is_written_but_in_the_window(inner: Any, reopen: Any, reach: in
     """The window is told here from the clock alone: each block takes as many passes."""
     walk = states(Window(inner, 5, 8, reopen, by_position), 32)
     again = 0
-    for number, (before, after) in enumerate(zip(walk, walk[1:], strict=False)):
+    for number, (before, after) in enumerate(pairwise(walk)):
         rows = before.rows
         back = number // 8 - block_numbers(rows.editable, 5, by_position)
         inside = (back >= 0) & (back <= reach) & rows.editable
@@ -83,7 +84,7 @@ def test_each_block_takes_its_passes_and_the_row_then_settles(size: int, blocks:
     sampler = Sampler(Window(DOUBT, size, 7), ToySudoku(), (200,), width=4)
     for state in sampler.run(sudoku_rows(4)):  # of 12 blanks
         assert int(state.nfe) == 7 * blocks and int(state.index) >= NEVER // 2
-        assert not bool(((state.answers[0, 0] == 4)).any())
+        assert not bool((state.answers[0, 0] == 4).any())
 
 
 def test_an_inner_policy_that_settles_moves_on_at_once() -> None:
