@@ -6,14 +6,14 @@ one before it plus the step, and the text ends behind the last one.
 
 A prompt reads "3 5 18", first, step and last, each one symbol, which feature column 1 tells apart; the answer is all
 terms, "3 8 13 18". The step is prime to m, so that every number is reached, the last one first after
-(last - first) / step modulo m steps. No answer's place is told to a model (`Form.placed`), for it would know nothing of
-places beyond those it was trained on. Difficulty: the number of terms.
+(last - first) / step modulo m steps; `steps` times m additions are to be learned. No answer's place is told to a model
+(`Form.placed`), for it would know nothing of places beyond those it was trained on. Difficulty: the number of terms.
 
 Copies, and thus leakage: none. Another first number with the same step, and the last one as far away, is another count.
 """
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import gcd
@@ -36,10 +36,12 @@ PARTS.setflags(write=False)
 class Counting:
     """Counts of `shortest` to `longest` terms modulo `modulus`, each number of them as often.
 
-    room: terms that an answer may have, at least `longest`; the same for tasks that share a network.
+    steps: how many different ones, the smallest that are prime to the modulus.  room: terms that an answer may have, at
+    least `longest`; the same for tasks that share a network.
     """
 
-    modulus: int = 23
+    modulus: int = 37
+    steps: int = 6
     shortest: int = 1
     longest: int = 10
     room: int = 20
@@ -47,22 +49,26 @@ class Counting:
     version = 1
 
     def __post_init__(self) -> None:
-        bounds = (("modulus", 2, MOST), ("room", 1, self.modulus), ("longest", 1, self.room))
-        for key, least, most in (*bounds, ("shortest", 1, self.longest)):
+        bounds: tuple[tuple[str, int, Callable[[], int], str], ...] = (
+            ("modulus", 2, lambda: MOST, "terms are below it"),
+            ("steps", 1, lambda: len(self._prime), "each is prime to the modulus"),
+            ("room", 1, lambda: self.modulus, "a count meets no number twice"),
+            ("longest", 1, lambda: self.room, "a count fits the canvas"),
+            ("shortest", 1, lambda: self.longest, "a count has terms, and no more than the longest"),
+        )
+        for key, least, most, why in bounds:
             value = getattr(self, key)
-            if type(value) is not int or not least <= value <= most:
-                raise ValueError(
-                    f"task.subject.{key}={value} must be a whole number from {least} to {most}: a count of so many "
-                    "terms fits the canvas, and meets no number twice"
-                )
+            if type(value) is not int or not least <= value <= most():
+                raise ValueError(f"task.subject.{key}={value} must be a whole number from {least} to {most()}: {why}")
 
     @property
     def name(self) -> str:
-        return f"counting_mod_{self.modulus}_{self.shortest}_to_{self.longest}"
+        return f"counting_by_{self.steps}_mod_{self.modulus}_{self.shortest}_to_{self.longest}"
 
     @property
     def parameters(self) -> Mapping[str, str | int]:
-        return {"modulus": self.modulus, "shortest": self.shortest, "longest": self.longest, "room": self.room}
+        names = ("modulus", "steps", "shortest", "longest", "room")
+        return {name: getattr(self, name) for name in names}
 
     @cached_property
     def form(self) -> Form:
@@ -96,8 +102,12 @@ class Counting:
         return tuple(map(str, range(self.modulus)))
 
     @cached_property
-    def _steps(self) -> tuple[int, ...]:
+    def _prime(self) -> tuple[int, ...]:
         return tuple(step for step in range(1, self.modulus) if gcd(step, self.modulus) == 1)
+
+    @cached_property
+    def _steps(self) -> tuple[int, ...]:
+        return self._prime[: self.steps]
 
     def draw(self, seed: int, count: int) -> list[Problem]:
         source = random.Random(f"{self.name}/{seed}")
@@ -124,7 +134,9 @@ class Counting:
                 raise PuzzleError(f"the {what}, {part[:20]!r}, is not a number from 0 to {self.modulus - 1}")
         first, step, last = (number or 0 for number in found)
         if step not in self._steps:
-            raise PuzzleError(f"the step {step} has a divisor in common with {self.modulus}: not all is reached by it")
+            raise PuzzleError(
+                f"the step {step} is none of {self._steps[0]} to {self._steps[-1]} that are prime to {self.modulus}"
+            )
         terms = (last - first) * pow(step, -1, self.modulus) % self.modulus + 1
         if terms > self.room:
             raise PuzzleError(f"the count has {terms} terms, and {self.room} are the most")

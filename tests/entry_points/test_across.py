@@ -16,12 +16,15 @@ CLAIMS = {
     "parallel_tokens": "order",
     "fewer_passes": "fewer",
     "work_per_token": "work",
+    "any_length/lengths": "length",
+    "any_length/reopen": "reopen",
 }
+"""Folders of tables and figures, and of which kind they are."""
 
 
 def parts(claim: str) -> list[str]:
     """The folders that the claim's README says its table is made of."""
-    text = (ROOT / "experiments" / claim / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / "experiments" / claim.partition("/")[0] / "README.md").read_text(encoding="utf-8")
     said = re.search(rf"make across OF={CLAIMS[claim]} FROM='([^']+)' TO=experiments/{claim}\b", text)
     assert said, f"{claim}: its README gives the command of its table"
     return said[1].split()
