@@ -12,8 +12,8 @@ from tests.tasks import laws
 SUBJECTS = [
     Counting(),
     Counting(shortest=11, longest=20),
-    Counting(modulus=12, shortest=2, longest=12, room=12),
-    Counting(modulus=1000, longest=40, room=50),
+    Counting(modulus=12, steps=4, shortest=2, longest=12, room=12),
+    Counting(modulus=1000, steps=400, longest=40, room=50),
 ]
 
 
@@ -74,7 +74,7 @@ def test_each_length_is_drawn_as_often():
 def test_worked_examples():
     subject = Counting()
     assert subject.problem("3 5 18") == Problem("3 5 18", "", "3 8 13 18", 4)
-    assert subject.problem("17 5 4").answer == "17 22 4" and subject.problem("7 1 7").answer == "7"
+    assert subject.problem("31 5 4").answer == "31 36 4" and subject.problem("7 1 7").answer == "7"
     assert subject.judge(subject.problem("3 5 18"), "3 8 13") == Verdict(
         False, "4 numbers joined by single spaces expected, got 3"
     )
@@ -101,11 +101,12 @@ def test_shorter_and_longer_counts_lie_on_one_canvas_that_tells_no_places():
     ("prompt", "answer", "reason"),
     [
         ("3 5", "", "first, step and last are expected, got 2 numbers"),
-        ("3 5 23", "", "the last, '23', is not a number from 0 to 22"),
-        ("3 x 1", "", "the step, 'x', is not a number from 0 to 22"),
-        ("3 0 3", "", "the step 0 has a divisor in common with 23"),
+        ("3 5 37", "", "the last, '37', is not a number from 0 to 36"),
+        ("3 x 1", "", "the step, 'x', is not a number from 0 to 36"),
+        ("3 0 3", "", "the step 0 is none of 1 to 6 that are prime to 37"),
+        ("3 7 3", "", "the step 7 is none of 1 to 6"),
         ("0 1 22", "", "the count has 23 terms, and 20 are the most"),
-        ("1 " * 50, "", "100 characters are too many for three numbers below 23"),
+        ("1 " * 50, "", "100 characters are too many for three numbers below 37"),
         ("3 5 18", "3 8 18", "the answer is wrong: number 3 is '18' where the count has 13"),
     ],
 )
@@ -118,7 +119,7 @@ def test_what_cannot_be_asked(prompt, answer, reason):
 @given(st.text("0123456789 x", max_size=12))
 @settings(max_examples=200, deadline=None)
 def test_any_prompt_is_asked_or_refused(text):
-    subject = Counting(modulus=12, longest=12, room=12)
+    subject = Counting(modulus=12, steps=4, longest=12, room=12)
     try:
         problem = subject.problem(text)
     except PuzzleError:
@@ -130,7 +131,8 @@ def test_any_prompt_is_asked_or_refused(text):
     ("arguments", "message"),
     [
         ({"modulus": 1}, r"task\.subject\.modulus=1 must be a whole number from 2 to 1000: "),
-        ({"room": 24}, r"task\.subject\.room=24 must be a whole number from 1 to 23: "),
+        ({"room": 38}, r"task\.subject\.room=38 must be a whole number from 1 to 37: a count meets no number twice"),
+        ({"steps": 37}, r"task\.subject\.steps=37 must be a whole number from 1 to 36: each is prime"),
         ({"longest": 21}, r"task\.subject\.longest=21 must be a whole number from 1 to 20: "),
         ({"shortest": 11}, r"task\.subject\.shortest=11 must be a whole number from 1 to 10: "),
         ({"modulus": True}, r"task\.subject\.modulus=True must be "),
