@@ -256,6 +256,8 @@ RULES: dict[str, Rule] = {
     "trainer.log_every": COUNT,
     "models.*.updates": Maybe(COUNT),
     "model.updates": Maybe(COUNT),
+    "models.*.early_end": Boolean(),
+    "model.early_end": Boolean(),
     "models.*.flops": Maybe(Real(above=0)),
     "model.flops": Maybe(Real(above=0)),
     "models.*.match_by": Choice("flops", "examples", "updates"),

@@ -151,7 +151,7 @@ def build_model(option: str) -> None:
     settings = composed(f"model={option}", "model.updates=3", "network=tiny", *FEW, primary="train")
     model = settings["model"]
     keys = {"kind", "thought", "quality", "updates", "flops", "match", "match_by", "objective", "task", "network"}
-    assert model.keys() - {"prompt_cache"} == keys
+    assert model.keys() - {"prompt_cache", "early_end"} == keys
     assert build_models(settings | {"models": {"it": model}})["it"].updates == 3
 
 

@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
-from dlmreason import assembly, assembly_arms, launch
+from dlmreason import assembly, assembly_arms, launch, train
 from dlmreason.analysis.records import Record, read
 from tests.entry_points.test_block_cache import settings_of
 from tests.entry_points.tiny import MACHINE, start
+from tests.test_conf import FEW as FEW_OF
+from tests.test_conf import composed
 
 FEW = ("budget=tiny", "budget.examples=4", "budget.passes=8", "budget.rungs=[4,8]", *MACHINE)
 WINDOW = ("policy=window", "policy.size=2", "policy.passes=4", "policy.inner.position=random", "policy.inner.doubt=1")
@@ -88,3 +90,38 @@ def test_the_recipe_of_lengths_runs_and_asks_for_longer_answers_than_it_was_taug
     assert start("across", "of=length", folders, f"to={tmp_path / 'out'}") == 0
     table = (tmp_path / "out" / "table.md").read_text()
     assert "**run**: 3 answers of" in table and "**beyond**: 3 answers of" in table and "| ar.log_prob | 4 |" in table
+
+
+BLOCKS = "objective@models.diffusion.objective=block_diffusion"
+EARLY = "models.diffusion.early_end=true"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "says"),
+    [
+        (("task=counting", EARLY), "writes in no blocks"),
+        (("task=star_graph", BLOCKS, EARLY), "are all of one length"),
+        (("task=countdown3", BLOCKS, EARLY, "models.diffusion.thought=true"), "behind a thought"),
+    ],
+)
+def test_an_end_that_comes_with_no_block_is_refused(overrides: tuple[str, ...], says: str) -> None:
+    settings = composed(
+        "experiment=demo", "network=tiny", "budget=tiny", "models.diffusion.quality=false", *FEW_OF, *overrides
+    )
+    with pytest.raises(launch.BadInput, match=rf"models\.diffusion\.early_end=true: .*{says}.*: set it to false, or"):
+        assembly.models_of(settings, assembly.task_of(settings))
+
+
+def test_an_early_end_is_another_training_and_none_is_the_one_of_before() -> None:
+    def model(*overrides: str) -> assembly.Model:
+        settings = composed("experiment=any_length", "network=tiny", *FEW_OF, *overrides)
+        return assembly.models_of(settings, assembly.task_of(settings))["blocks"]
+
+    early = model("models.blocks.early_end=true")
+    assert model().key == model("models.blocks.early_end=false").key != early.key and early.early_end
+    given = composed("experiment=any_length", "network=tiny", *FEW_OF)
+    del given["models"]["blocks"]["early_end"]  # as settings were before
+    assert assembly.models_of(given, assembly.task_of(given))["blocks"].key == model().key
+    task = assembly.task_of(given)
+    whole, less = (train.sheets_of(each, task, "train").editable.sum(-1) for each in (model(), early))
+    assert bool((less <= whole).all()) and bool((less < whole).any())
