@@ -43,6 +43,7 @@ class Model:
     trainer: Trainer
     key: str  # equal for equal trainings
     own_task: Task | None = None  # with thoughts of its own; None: the experiment's
+    early_end: bool = False  # it is not trained on padding beyond the block in which a text ends
 
     @property
     def taught(self) -> Taught:
@@ -174,6 +175,19 @@ def _model(
             f"models.{name}.prompt_cache=true: {why}: set it to false, or choose a diffusion model that writes after "
             "its prompt, with an objective such as masked"
         )
+    early_end = given.get("early_end", False)
+    if early_end and not (taught.block and task.answers_end and not thought):
+        why = (
+            f"models.{name} writes in no blocks"
+            if not taught.block
+            else "behind a thought its text does not end with a block"
+            if thought
+            else f"answers of {task.name} are all of one length"
+        )
+        raise launch.BadInput(
+            f"models.{name}.early_end=true: {why}: set it to false, or choose objective=block_diffusion without a "
+            "thought and a task whose answers differ in length"
+        )
     # What both arms share is sized alike; the canvas and the chain differ in length, and so in a position table.
     attention = "prompt" if cached else "block_causal" if taught.block else "bidirectional" if diffusion else "causal"
     network = _network_of(name, given, settings)
@@ -206,11 +220,12 @@ def _model(
         flops = _training_flops(shape, objective, length, trainer, 1000)
         updates = match_training(by, other, Training(flops, 1000 * trainer.batch_size, 1000))
     left_out = ("updates", "match", "match_by", "flops", "task", "network", *(() if cached else ("prompt_cache",)))
+    left_out += () if early_end else ("early_end",)
     plain = {key: value for key, value in given.items() if key not in left_out}
     trained = {key: value for key, value in settings["trainer"].items() if key not in _INDIFFERENT}
     sized = {key: value for key, value in network.items() if (key, value) not in USUAL.items()}
     key = digest(plain, sized, trained, updates, settings["seed"], settings["threads"], data_of(task))
-    return Model(name, kind, thought, shape, objective, updates, length, trainer, key, own)
+    return Model(name, kind, thought, shape, objective, updates, length, trainer, key, own, early_end)
 
 
 def _network_of(name: str, given: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ be equal for a record to be reused. It trains nothing and answers nothing.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 
@@ -17,6 +17,7 @@ from dlmreason.diffusion.objectives import Taught
 from dlmreason.evaluation.attempt import canvas_length
 from dlmreason.evaluation.autoregressive import AutoregressiveArm
 from dlmreason.evaluation.diffusion import DiffusionArm
+from dlmreason.evaluation.planting import Draft
 from dlmreason.launch_rules import shown, walk
 from dlmreason.networks.block_denoiser import DenoiseBlocks
 from dlmreason.networks.compiled import check_compiler, compiled
@@ -26,6 +27,8 @@ from dlmreason.networks.stale_denoiser import DenoiseStale, StaleCache
 from dlmreason.networks.transformer import Transformer
 from dlmreason.policies.facts import check_keeps_blocks, check_sound
 from dlmreason.tasks.task import Task
+
+Part = TypeVar("Part")
 
 
 def policies_of(settings: Mapping[str, Any]) -> dict[str, Policy | None]:
@@ -57,6 +60,8 @@ def policies_of(settings: Mapping[str, Any]) -> dict[str, Policy | None]:
                 f"arms.{name}.stale_cache: it is for a diffusion model that reads all anew with each pass, and "
                 f"models.{arm['model']} has an exact cache or carries a state: leave it out"
             )
+        if _draft(name, arm, settings["trusted"]) and arm["kind"] == "autoregressive":
+            raise launch.BadInput(f"arms.{name}.draft: an autoregressive arm writes from its prompt: leave it out")
         if arm["kind"] == "autoregressive":
             if "quality" in arm["rules"] and not taught.quality:
                 raise launch.BadInput(
@@ -77,14 +82,26 @@ def policies_of(settings: Mapping[str, Any]) -> dict[str, Policy | None]:
 
 def _stale_cache(name: str, arm: Mapping[str, Any], trusted: Sequence[str]) -> StaleCache | None:
     """What an arm's passes take from earlier ones, where they do.  Raises: BadInput."""
-    given = arm.get("stale_cache")
+    return _part(name, arm, "stale_cache", StaleCache, "{block: 12, refresh: 4}", trusted)
+
+
+def _draft(name: str, arm: Mapping[str, Any], trusted: Sequence[str]) -> Draft | None:
+    """What an arm's rows begin with, where they do not begin blank.  Raises: BadInput."""
+    return _part(name, arm, "draft", Draft, "{block: 12, wrong: 1}", trusted)
+
+
+def _part(
+    name: str, arm: Mapping[str, Any], key: str, kind: type[Part], such: str, trusted: Sequence[str]
+) -> Part | None:
+    """The part `key` of an arm, None where it is null or not there. such: what it may be, for the message."""
+    given = arm.get(key)
     if given is None:
         return None
-    target = f"{StaleCache.__module__}.{StaleCache.__qualname__}"
     if not isinstance(given, Mapping):
-        raise launch.BadInput(f"arms.{name}.stale_cache={given}: must be null, or such as {{block: 12, refresh: 4}}")
-    cache: StaleCache = launch.instantiate({"_target_": target, **given}, f"arms.{name}.stale_cache", trusted)
-    return cache
+        raise launch.BadInput(f"arms.{name}.{key}={given}: must be null, or such as {such}")
+    target = f"{kind.__module__}.{kind.__qualname__}"
+    part: Part = launch.instantiate({"_target_": target, **given}, f"arms.{name}.{key}", trusted)
+    return part
 
 
 def _taught(model: Mapping[str, Any], key: str, trusted: Sequence[str]) -> Taught:
@@ -141,7 +158,8 @@ def arm_of(
             denoiser = denoiser_of(read, own, thought, arm.get("block_cache", False), stale)
         width, chunk = budget["width"], budget["chunk"]
         counted = budget.get("counters", False)
-        return DiffusionArm(name, own, network, denoiser, policy, width, chunk, device, thought, oracle, counted)
+        draft = _draft(name, arm, settings["trusted"])
+        return DiffusionArm(name, own, network, denoiser, policy, width, chunk, device, thought, oracle, counted, draft)
     unit, before = unit_of(task, trained, network.shape)
     return _autoregressive(name, settings, own, network, trained[arm["model"]].thought, unit, before)
 
@@ -230,7 +248,7 @@ def run_parts(
         f"arms.{name}": {
             key: value
             for key, value in arm.items()
-            if key != "passes" and (key, value) not in (("block_cache", False), ("stale_cache", None))
+            if key != "passes" and (key, value) not in (("block_cache", False), ("stale_cache", None), ("draft", None))
         },
         "budget": {key: budget[key] for key in held} | compiles,
         "weights": trained[arm["model"]].weights,

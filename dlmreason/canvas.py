@@ -57,6 +57,8 @@ class Canvas(NamedTuple):
     editable: Tensor  # [B, L] bool, False where the task gave the token
     carry: Any  # the first carry: zeros, or ()
     mask_id: int
+    end_id: int | None = None  # the token with which a text ends, what comes after it being padding; None: all are of
+    # one length
 
     @property
     def masked(self) -> Tensor:
@@ -271,6 +273,12 @@ def place(score: Tensor) -> Tensor:
     order = score.argsort(dim=-1, descending=True, stable=True)
     places = _places(score.shape[-1], score.device).expand_as(order)
     return torch.empty_like(order).scatter_(-1, order, places)
+
+
+def block_numbers(editable: Tensor, size: int, by_position: bool) -> Tensor:
+    """[B, L] int64: the block of each position, of `size` editable ones, or of `size` from position 0."""
+    counted = torch.ones_like(editable) if by_position else editable
+    return (counted.cumsum(-1) - 1) // size
 
 
 @functools.lru_cache(maxsize=16)

@@ -135,7 +135,7 @@ def asked_of(settings: launch.Settings) -> tuple[launch.Settings, list["Asked"]]
             "autoregressive checkpoint"
         )
     own = ("rules", "decoding" if decoding else "temperature")
-    arm |= {key: settings[key] for key in (("policy", "block_cache", "stale_cache") if diffusion else own)}
+    arm |= {key: settings[key] for key in (("policy", "block_cache", "stale_cache", "draft") if diffusion else own)}
     settings = settings | {
         "task": asked if "_target_" in asked else about["task"]["settings"] | asked,
         "models": {made.name: {"kind": made.kind, "taught": made.taught._asdict()}},

@@ -166,6 +166,7 @@ def sheets_of(model: Any, task: Any, split: str) -> Any:
         mask_id=vocabulary.mask_id,
         ids=[example.id for example in examples],
         writes_padding=model.kind == "diffusion",
+        block=model.shape.block if model.early_end else 0,
         judge=judge if verifies(model.objective) else None,
     )
 

@@ -13,6 +13,8 @@ KINDS = {
     "order": "which tokens were written in which pass",
     "fewer": "what fewer passes cost and save",
     "work": "accuracy against the work for each token of an answer",
+    "length": "answers of different lengths: padding, work and time",
+    "reopen": "planted errors, taken back or not",
 }
 
 
@@ -39,6 +41,6 @@ def main(settings: launch.Settings) -> int:
 
 def _shower(kind: str) -> Any:
     """The module of a kind: what it has of a folder, as a table, and as a figure."""
-    from dlmreason.across import fewer, order, work
+    from dlmreason.across import fewer, length, order, reopen, work
 
-    return {"order": order, "fewer": fewer, "work": work}[kind]
+    return {"order": order, "fewer": fewer, "work": work, "length": length, "reopen": reopen}[kind]

@@ -6,7 +6,7 @@ run once for each. It knows no task's rules and judges nothing.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -29,6 +29,7 @@ from dlmreason.evaluation.attempt import (
     rows_of,
 )
 from dlmreason.evaluation.oracle import Oracle, told
+from dlmreason.evaluation.planting import Draft
 from dlmreason.evaluation.snapshot import Snapshot
 from dlmreason.sampling.counters import RowCounters, row_counters
 from dlmreason.sampling.denoise import Counts, Sampler
@@ -53,7 +54,8 @@ class DiffusionArm:
     """Answers by denoising passes under a policy.
 
     denoiser: the network as a `Denoiser`.  width, chunk: see `Sampler`.  thought: its canvas holds a thought before the
-    answer.  oracle: its quality is the truth, see `Oracle`.  counted: keeps `counters` of its rows.  Its FLOPs are
+    answer.  oracle: its quality is the truth, see `Oracle`.  counted: keeps `counters` of its rows.  draft: what its
+    rows begin with, None for blanks; its records tell what became of it.  Its FLOPs are
     `prompt_flops` for each row, once, and `cached_pass_flops` for each of its calls; of a denoiser with `in_blocks`
     `block_call_flops`, also for the calls in which blocks are read that are finished or given; of one that is `stale`
     `stale_flops` of what its passes read, which a walk tells at its end, so that each rung is a walk of its own;
@@ -71,6 +73,7 @@ class DiffusionArm:
     thought: bool = False
     oracle: bool = False
     counted: bool = False
+    draft: Draft | None = None
 
     def __post_init__(self) -> None:
         self.length = canvas_length(self.task, self.thought)
@@ -129,7 +132,7 @@ class DiffusionArm:
         rows = self._rows(examples)
         names = {number: example.id for number, example in zip(rows.id.tolist(), examples, strict=True)}
         tracer = Tracer(names, self._vocabulary.mask_id)
-        sampler = Sampler(self.policy, self.meter.denoiser, (passes,), seed, self.width, self.chunk)
+        sampler = self._sampler((passes,), seed, self.meter.denoiser)
         with _named(names):
             for _ in sampler.run(rows, observe=tracer.observe, on_chunk=lambda pool, counts: tracer.flush()):
                 tracer.flush()
@@ -143,7 +146,7 @@ class DiffusionArm:
         rows = self._rows([example])
         number = int(rows.id)
         tracer = Tracer({number: example.id}, self._vocabulary.mask_id)
-        sampler = Sampler(self.policy, self.meter, (passes,), seed, 1, self.chunk)
+        sampler = replace(self._sampler((passes,), seed), width=1)
 
         def after_chunk(*_: Any) -> None:
             tracer.flush()
@@ -172,7 +175,7 @@ class DiffusionArm:
         rows = self._rows(examples)
         names = {number: example.id for number, example in zip(rows.id.tolist(), examples, strict=True)}
         out = Streamed(folder, names, events)
-        sampler = Sampler(self.policy, self.meter.denoiser, (passes,), seed, self.width, self.chunk)
+        sampler = self._sampler((passes,), seed, self.meter.denoiser)
 
         def after_chunk(under_way: State, counts: Counts) -> None:
             out.flush()
@@ -209,6 +212,20 @@ class DiffusionArm:
         rows = rows_of(self.task, examples, self.device, self.thought, self._prompt)
         return told(rows, self._vocabulary.mask_id) if self.oracle else rows
 
+    def _sampler(self, rungs: tuple[int, ...], seed: int, denoiser: Denoiser | None = None) -> Sampler:
+        """denoiser: in place of the metered one."""
+        made = self.draft
+        return Sampler(
+            self.policy,
+            denoiser or self.meter,
+            rungs,
+            seed,
+            self.width,
+            self.chunk,
+            draft=None if made is None else lambda rows: made(rows, self._vocabulary.mask_id),
+            end_id=self._vocabulary.eos_id if self.task.answers_end and not self.thought else None,
+        )
+
     def _walk(
         self,
         examples: Sequence[Example],
@@ -220,7 +237,7 @@ class DiffusionArm:
         rows = self._rows(examples)
         by_id = dict(zip(rows.id.tolist(), examples, strict=True))
         names = {number: example.id for number, example in by_id.items()}
-        sampler = Sampler(self.policy, self.meter, rungs, seed, self.width, self.chunk, self.counters)
+        sampler = replace(self._sampler(rungs, seed), counters=self.counters)
         finished: list[State] = []
 
         def after_chunk(under_way: State, counts: Counts) -> None:
@@ -257,16 +274,18 @@ class DiffusionArm:
             kinds = dict(zip(KINDS, state.changes[0, place].tolist(), strict=True))
             held = {ANSWER: state.answers, LAST: state.canvases}
             for variant in self.variants:
+                says = held[variant][:, place]
+                fate = {} if self.draft is None else self.draft.became(state.rows, says)
                 yield Attempt(
                     example=example,
                     variant=variant,
                     rung=rung,
-                    answer=answer_text(self._vocabulary, held[variant][0, place, sheet_at:]),
+                    answer=answer_text(self._vocabulary, says[0, sheet_at:]),
                     nfe=nfe,
                     scheduled_passes=rung,
                     sequential_depth=nfe,
                     flops=self._flops(state, nfe),
-                    events=kinds,
+                    events=kinds | fate,
                     score=score if score > -torch.inf else None,
                     settled=nfe == final and int(state.index) >= NEVER // 2,
                 )

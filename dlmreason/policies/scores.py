@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dlmreason.canvas import Canvas, Reading
+from dlmreason.canvas import Canvas, Reading, block_numbers
 from dlmreason.policies.facts import needs, needs_of
 from dlmreason.policies.respond import log_probs
 
@@ -114,8 +114,7 @@ class Blocks:
         return self.size if self.by_position else 0
 
     def __call__(self, canvas: Canvas, reading: Reading) -> Tensor:
-        counted = torch.ones_like(canvas.editable) if self.by_position else canvas.editable
-        block = (counted.cumsum(-1) - 1) // self.size
+        block = block_numbers(canvas.editable, self.size, self.by_position)
         waiting = torch.where(blank(canvas, reading), block, canvas.tokens.shape[-1])
         return torch.where(block <= waiting.amin(-1, keepdim=True), self.score(canvas, reading), -torch.inf)
 

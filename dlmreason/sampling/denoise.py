@@ -62,6 +62,11 @@ Observer = Callable[[State, Reading, Move, State], None]
 """Called after each pass with (state before, reading, move, state after); it must not wait for the device."""
 
 
+Draft = Callable[[Rows], Tensor]
+"""(rows) -> [N, L] int64: the canvases that rows begin with, mask_id where nothing is written; read at editable
+positions alone."""
+
+
 class Counts(NamedTuple):
     """What went through the denoiser, in rows. `seated` are none where it has no `seat`."""
 
@@ -81,7 +86,8 @@ class Sampler:
     rungs: increasing numbers of passes at which the answer is kept. A policy that is not anytime takes exactly one
     rung, its total.  width: rows per call of the denoiser.  chunk: passes between two looks at who has finished, the
     most of them on the CPU.  seed: of the noise.  counters: what keeps count of rows beside, None for nobody; it
-    changes nothing that is said.
+    changes nothing that is said.  draft: what stands at the start, a function of each row alone; None: blanks.
+    end_id: see `Canvas`.
 
     Raises: ValueError for rungs that do not increase from 1 or more, or several rungs with a policy that is not
     anytime.
@@ -94,6 +100,8 @@ class Sampler:
     width: int = 64
     chunk: int = 64
     counters: Counters | None = None
+    draft: Draft | None = None
+    end_id: int | None = None
 
     def __post_init__(self) -> None:
         if not self.rungs or self.rungs[0] < 1 or list(self.rungs) != sorted(set(self.rungs)):
@@ -117,7 +125,8 @@ class Sampler:
         mask_id = self.denoiser.mask_id
         blank = torch.where(rows.editable, mask_id, rows.tokens)
         start = torch.full_like(rows.id, -1)
-        canvas = Canvas(blank, rows.editable, self.denoiser.first_carry(len(blank)), mask_id)
+        begun = blank if self.draft is None else torch.where(rows.editable, self.draft(rows), blank)
+        canvas = Canvas(begun, rows.editable, self.denoiser.first_carry(len(blank)), mask_id, self.end_id)
         move = self.policy.init(canvas, self._clock(start), noise or Counter(self.seed, rows.id, start))
         guard, live = self._guard(rows), torch.ones_like(start, dtype=torch.bool)
         guard.form(move, start, live, canvas.carry, None)
@@ -166,7 +175,8 @@ class Sampler:
         reading = self.denoiser(state.ask, rows.features if held is None else held)
         if reading.call is not None:
             state, live = _read_on(state, reading, reading.call, live)
-        canvas = Canvas(state.tokens, rows.editable, self.denoiser.first_carry(len(live)), mask_id)
+        carry = self.denoiser.first_carry(len(live))
+        canvas = Canvas(state.tokens, rows.editable, carry, mask_id, self.end_id)
         noise = noise or Counter(self.seed, rows.id, state.index)
         move = self.policy(canvas, reading, self._clock(state.index), state.memory, noise)
         if guard is not None:

@@ -44,9 +44,10 @@ class Page:
 
     @cached_property
     def answer_features(self) -> NDArray[np.int64]:
-        """[A, 1 + F]: the place, from 1; the subject's own columns are 0."""
+        """[A, 1 + F]: the place, from 1, where places are told; the subject's own columns are 0."""
         features = np.zeros((self.answer_length, len(self.feature_sizes)), np.int64)
-        features[:, 0] = np.arange(1, self.answer_length + 1)
+        if self.form.placed:
+            features[:, 0] = np.arange(1, self.answer_length + 1)
         return features
 
     @cached_property

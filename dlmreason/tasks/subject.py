@@ -63,6 +63,7 @@ class Form:
     lay: Callable[[str], tuple[str, NDArray[np.int64]]] | None = None  # prompt -> text, features [symbols, 1 + F]
     thought_ends: tuple[str, ...] = ()  # what ends one thought of the chain, a symbol or a part of it; none: it is one
     unique: bool = False  # a problem has one right answer, so that each token of another one can be called wrong
+    placed: bool = True  # False: column 0 says nothing of the answer's places, for answers longer than any in training
     steps: Steps | None = (
         None  # of thoughts; None: up to `thought_ends`, or else each symbol, decimal digits being values
     )

@@ -92,11 +92,13 @@ class Sheets:
         mask_id: int,
         ids: Sequence[str] = (),
         writes_padding: bool = True,
+        block: int = 0,
         judge: Callable[[Tensor, Tensor], Tensor] | None = None,
     ) -> "Sheets":
         """Sheets padded at their end to the longest; that padding is not editable. Answers are judged, not thoughts.
 
         writes_padding: padding within an answer is the model's to write; False for a model that stops before it.
+        block: of a model that stops after the block in which its text ends; padding beyond is not its to write.
         judge: of whole canvases, as the field has it.
         """
         if not sheets:
@@ -117,6 +119,11 @@ class Sheets:
             thoughts[row, :length] = sheet.thoughts
         if not writes_padding:
             editable &= tokens != pad_id
+            judged &= editable
+        if block:
+            places, padding = np.arange(shape[1]), (tokens == pad_id) & editable
+            last = np.where(padding.any(1), padding.argmax(1) - 1, shape[1])
+            editable &= places // block <= last[:, None] // block
             judged &= editable
         t, e, f, j, p = (torch.from_numpy(array) for array in (tokens, editable, features, judged, thoughts))
         return cls(t, e, f, j, mask_id, tuple(ids), p, judge)

@@ -16,12 +16,15 @@ CLAIMS = {
     "parallel_tokens": "order",
     "fewer_passes": "fewer",
     "work_per_token": "work",
+    "any_length/lengths": "length",
+    "any_length/reopen": "reopen",
 }
+"""Folders of tables and figures, and of which kind they are."""
 
 
 def parts(claim: str) -> list[str]:
     """The folders that the claim's README says its table is made of."""
-    text = (ROOT / "experiments" / claim / "README.md").read_text(encoding="utf-8")
+    text = (ROOT / "experiments" / claim.partition("/")[0] / "README.md").read_text(encoding="utf-8")
     said = re.search(rf"make across OF={CLAIMS[claim]} FROM='([^']+)' TO=experiments/{claim}\b", text)
     assert said, f"{claim}: its README gives the command of its table"
     return said[1].split()
@@ -56,9 +59,10 @@ def part(tmp_path: Path) -> Path:
 def test_a_row_for_each_arm_and_a_panel_for_each_part(kind: str, part: Path, tmp_path: Path) -> None:
     assert start("across", f"of={kind}", f"from=[{part}]", f"to={tmp_path / 'out'}") == 0
     table, figure = ((tmp_path / "out" / name).read_text() for name in ("table.md", "figure.svg"))
-    assert "**toy**" in table and "<!-- toy -->" in figure
-    first = {"order": "| autoregressive | 4 |", "fewer": "| confidence | 1 |", "work": "| 1 | thought.vote, 1 |"}[kind]
-    assert any(line.startswith(first) for line in table.splitlines()), table
+    assert "**toy**" in table and "<!-- toy" in figure
+    first = {"order": "| autoregressive | 4 |", "fewer": "| confidence | 1 |", "work": "| 1 | thought.vote, 1 |"}
+    first |= {"length": "| confidence | 1 |", "reopen": "| confidence | 1 |"}
+    assert any(line.startswith(first[kind]) for line in table.splitlines()), table
 
 
 def test_what_is_in_a_table_of_orders(part: Path, tmp_path: Path) -> None:
@@ -83,7 +87,7 @@ def test_a_claim_keeps_which_pass_wrote_which_token_and_of_a_run_without_counter
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (("of=orders",), "of=orders: must be one of order, fewer, work"),
+        (("of=orders",), "of=orders: must be one of order, fewer, work, length, reopen"),
         (("of=order", "from=[nowhere]"), "nowhere: there is no such folder"),
         (("of=order", "from=[]"), "name the folder of one part or more"),
         (("of=order", "from=[EMPTY]"), "writings.parquet"),

@@ -92,3 +92,25 @@ def test_the_digest_sees_every_part() -> None:
     ]
     assert len({sheets.digest() for sheets in [good, *others]}) == 5
     assert replace(good, ids=("a", "b")).digest() == good.digest()
+
+
+@given(
+    lengths=st.lists(st.tuples(st.integers(0, 4), st.integers(1, 12)), min_size=1, max_size=6), block=st.integers(1, 9)
+)
+def test_padding_beyond_the_block_in_which_a_text_ends_is_not_written(
+    lengths: list[tuple[int, int]], block: int
+) -> None:
+    """Texts of some tokens behind prompts, on one canvas; and without blocks, all of it is."""
+    sheets = []
+    for prompt, text in lengths:
+        sheet = lying(18, prompt, prompt)
+        sheet.tokens[prompt + text :] = 7
+        sheets.append(sheet)
+    whole, early = (Sheets.stack(sheets, pad_id=7, mask_id=9, block=each) for each in (0, block))
+    for row, (prompt, text) in enumerate(lengths):
+        end = prompt + text - 1
+        written = [prompt <= place and place // block <= end // block for place in range(18)]
+        assert early.editable[row].tolist() == early.judged[row].tolist() == written
+        assert whole.editable[row].tolist() == [prompt <= place for place in range(18)]
+    full = Sheets.stack([lying(18, 2, 2)], pad_id=7, mask_id=9, block=block)
+    assert full.editable[0].tolist() == [place >= 2 for place in range(18)], "a text without padding is written whole"
