@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dlmreason.canvas import NEVER, Denoiser, Policy, join, take
 from dlmreason.compute.flops import block_call_flops, cached_pass_flops, prompt_flops, stale_flops
@@ -30,6 +30,7 @@ from dlmreason.evaluation.attempt import (
 )
 from dlmreason.evaluation.oracle import Oracle, told
 from dlmreason.evaluation.snapshot import Snapshot
+from dlmreason.evaluation.thoughts import Thoughts
 from dlmreason.sampling.counters import RowCounters, row_counters
 from dlmreason.sampling.denoise import Counts, Sampler
 from dlmreason.sampling.events import KINDS
@@ -53,11 +54,11 @@ class DiffusionArm:
     """Answers by denoising passes under a policy.
 
     denoiser: the network as a `Denoiser`.  width, chunk: see `Sampler`.  thought: its canvas holds a thought before the
-    answer.  oracle: its quality is the truth, see `Oracle`.  counted: keeps `counters` of its rows.  Its FLOPs are
-    `prompt_flops` for each row, once, and `cached_pass_flops` for each of its calls; of a denoiser with `in_blocks`
-    `block_call_flops`, also for the calls in which blocks are read that are finished or given; of one that is `stale`
-    `stale_flops` of what its passes read, which a walk tells at its end, so that each rung is a walk of its own;
-    its meter counts these as whole passes.
+    answer.  oracle: its quality is the truth, see `Oracle`.  counted: keeps `counters` of its rows.  thoughts: how they
+    begin, and that they are kept.  Its FLOPs are `prompt_flops` for each row, once, and `cached_pass_flops` for each of
+    its calls; of a denoiser with `in_blocks` `block_call_flops`, also for the calls in which blocks are read that are
+    finished or given; of one that is `stale` `stale_flops` of what its passes read, which a walk tells at its end, so
+    that each rung is a walk of its own; its meter counts these as whole passes.
     """
 
     name: str
@@ -71,6 +72,7 @@ class DiffusionArm:
     thought: bool = False
     oracle: bool = False
     counted: bool = False
+    thoughts: Thoughts | None = None
 
     def __post_init__(self) -> None:
         self.length = canvas_length(self.task, self.thought)
@@ -129,7 +131,7 @@ class DiffusionArm:
         rows = self._rows(examples)
         names = {number: example.id for number, example in zip(rows.id.tolist(), examples, strict=True)}
         tracer = Tracer(names, self._vocabulary.mask_id)
-        sampler = Sampler(self.policy, self.meter.denoiser, (passes,), seed, self.width, self.chunk)
+        sampler = self._sampler(self.meter.denoiser, (passes,), seed)
         with _named(names):
             for _ in sampler.run(rows, observe=tracer.observe, on_chunk=lambda pool, counts: tracer.flush()):
                 tracer.flush()
@@ -143,7 +145,7 @@ class DiffusionArm:
         rows = self._rows([example])
         number = int(rows.id)
         tracer = Tracer({number: example.id}, self._vocabulary.mask_id)
-        sampler = Sampler(self.policy, self.meter, (passes,), seed, 1, self.chunk)
+        sampler = self._sampler(self.meter, (passes,), seed, width=1)
 
         def after_chunk(*_: Any) -> None:
             tracer.flush()
@@ -172,7 +174,7 @@ class DiffusionArm:
         rows = self._rows(examples)
         names = {number: example.id for number, example in zip(rows.id.tolist(), examples, strict=True)}
         out = Streamed(folder, names, events)
-        sampler = Sampler(self.policy, self.meter.denoiser, (passes,), seed, self.width, self.chunk)
+        sampler = self._sampler(self.meter.denoiser, (passes,), seed)
 
         def after_chunk(under_way: State, counts: Counts) -> None:
             out.flush()
@@ -205,8 +207,15 @@ class DiffusionArm:
     def _prompt(self) -> int:
         return self.network.shape.prompt  # type: ignore[union-attr, return-value]
 
+    def _sampler(self, denoiser: Denoiser, rungs: tuple[int, ...], seed: int, **more: Any) -> Sampler:
+        given: dict[str, Any] = {"width": self.width, "begun": self.thoughts is not None} | more
+        return Sampler(self.policy, denoiser, rungs, seed, chunk=self.chunk, **given)
+
     def _rows(self, examples: Sequence[Example]) -> Rows:
-        rows = rows_of(self.task, examples, self.device, self.thought, self._prompt)
+        asked = [(each, 0) if self.thoughts is None else self.thoughts.asked(each) for each in examples]
+        rows = rows_of(self.task, [each for each, _ in asked], self.device, self.thought, self._prompt)
+        if self.thoughts is not None:
+            rows = self.thoughts.standing(rows, [count for _, count in asked], self._vocabulary.mask_id)
         return told(rows, self._vocabulary.mask_id) if self.oracle else rows
 
     def _walk(
@@ -220,7 +229,7 @@ class DiffusionArm:
         rows = self._rows(examples)
         by_id = dict(zip(rows.id.tolist(), examples, strict=True))
         names = {number: example.id for number, example in by_id.items()}
-        sampler = Sampler(self.policy, self.meter, rungs, seed, self.width, self.chunk, self.counters)
+        sampler = self._sampler(self.meter, rungs, seed, counters=self.counters)
         finished: list[State] = []
 
         def after_chunk(under_way: State, counts: Counts) -> None:
@@ -249,7 +258,8 @@ class DiffusionArm:
         return (rows, None) if pool is None else (_without(rows, set(pool.rows.id.tolist())), pool)
 
     def _read(self, example: Example, state: State, rungs: tuple[int, ...]) -> Iterator[Attempt]:
-        sheet_at = self.sheet(example).answer_at
+        sheet = self.sheet(example)
+        sheet_at = sheet.answer_at
         final = int(state.nfe)
         for place, rung in enumerate(rungs):
             nfe = int(state.spent[0, place])
@@ -257,19 +267,27 @@ class DiffusionArm:
             kinds = dict(zip(KINDS, state.changes[0, place].tolist(), strict=True))
             held = {ANSWER: state.answers, LAST: state.canvases}
             for variant in self.variants:
+                said = held[variant][0, place]
+                thought, told = self._thought(example, said[int(sheet.editable.argmax()) : sheet_at - 1])
                 yield Attempt(
                     example=example,
                     variant=variant,
                     rung=rung,
-                    answer=answer_text(self._vocabulary, held[variant][0, place, sheet_at:]),
+                    answer=answer_text(self._vocabulary, said[sheet_at:]),
                     nfe=nfe,
                     scheduled_passes=rung,
                     sequential_depth=nfe,
                     flops=self._flops(state, nfe),
-                    events=kinds,
+                    events=kinds | told,
                     score=score if score > -torch.inf else None,
                     settled=nfe == final and int(state.index) >= NEVER // 2,
+                    thought=thought,
                 )
+
+    def _thought(self, example: Example, tokens: Tensor) -> tuple[str | None, dict[str, int]]:
+        if self.thoughts is None:
+            return None, {}
+        return self.thoughts.told(example, self._vocabulary, tokens.tolist())
 
     def _flops(self, state: State, nfe: int) -> int:
         """Of a row that has made `nfe` calls."""
