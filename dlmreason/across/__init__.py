@@ -13,6 +13,7 @@ KINDS = {
     "order": "which tokens were written in which pass",
     "fewer": "what fewer passes cost and save",
     "work": "accuracy against the work for each token of an answer",
+    "waits": "signs that a step was wrong, and wrong steps, in thoughts",
 }
 
 
@@ -39,6 +40,6 @@ def main(settings: launch.Settings) -> int:
 
 def _shower(kind: str) -> Any:
     """The module of a kind: what it has of a folder, as a table, and as a figure."""
-    from dlmreason.across import fewer, order, work
+    from dlmreason.across import fewer, order, waits, work
 
-    return {"order": order, "fewer": fewer, "work": work}[kind]
+    return {"order": order, "fewer": fewer, "work": work, "waits": waits}[kind]
