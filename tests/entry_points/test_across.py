@@ -45,7 +45,8 @@ def part(tmp_path: Path) -> Path:
         for arm in ("confidence", "thought.vote"):
             for rung in (1, 4):
                 right = [i < 5 * rung for i in range(40)]
-                told = {"answer": "1 2", "events": {"chains": 1} if "." in arm else {}}
+                counted = {"waits": 1, "wrong": 0, "repaired": 1, "hollow": 0}
+                told = {"answer": "1 2", "events": counted | ({"chains": 1} if "." in arm else {})}
                 out.append_many(replace(each, **told) for each in answers(arm, rung, right))
     made = [Writing("a", str(n), 0, 4, 2, [1, 2, 2, 1], [True] * 4, "k") for n in range(3)]
     pack(made, folder / FILE)
@@ -56,8 +57,13 @@ def part(tmp_path: Path) -> Path:
 def test_a_row_for_each_arm_and_a_panel_for_each_part(kind: str, part: Path, tmp_path: Path) -> None:
     assert start("across", f"of={kind}", f"from=[{part}]", f"to={tmp_path / 'out'}") == 0
     table, figure = ((tmp_path / "out" / name).read_text() for name in ("table.md", "figure.svg"))
-    assert "**toy**" in table and "<!-- toy -->" in figure
-    first = {"order": "| autoregressive | 4 |", "fewer": "| confidence | 1 |", "work": "| 1 | thought.vote, 1 |"}[kind]
+    assert "**toy**" in table and "<!-- toy" in figure
+    first = {
+        "order": "| autoregressive | 4 |",
+        "fewer": "| confidence | 1 |",
+        "work": "| 1 | thought.vote, 1 |",
+        "waits": "| confidence | 1 |",
+    }[kind]
     assert any(line.startswith(first) for line in table.splitlines()), table
 
 
@@ -83,7 +89,7 @@ def test_a_claim_keeps_which_pass_wrote_which_token_and_of_a_run_without_counter
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (("of=orders",), "of=orders: must be one of order, fewer, work"),
+        (("of=orders",), "of=orders: must be one of order, fewer, work, waits"),
         (("of=order", "from=[nowhere]"), "nowhere: there is no such folder"),
         (("of=order", "from=[]"), "name the folder of one part or more"),
         (("of=order", "from=[EMPTY]"), "writings.parquet"),
