@@ -9,7 +9,7 @@ from pathlib import Path
 from dlmreason.across.drawing import Across, Panel, Series, panels
 from dlmreason.across.work import read as read
 from dlmreason.analysis import words
-from dlmreason.analysis.comparison import Table
+from dlmreason.analysis.comparison import COMPANION, Table
 from dlmreason.analysis.waits import FATES, Share, Told, told
 from dlmreason.reports.tables import grid
 
@@ -77,8 +77,8 @@ def _fate(each: Told, fate: str) -> Share:
 
 
 def draw(found: Mapping[str, Table], path: Path) -> Path:
-    """Four panels a task; an arm that a larger budget does not change has a single point."""
-    lines = {task: told(records) for task, records in found.items()}
+    """Four panels a task. Of an arm that answers with its best canvas the last one is drawn: what stands then."""
+    lines = {task: [each for each in told(records) if not _guarded(each, records)] for task, records in found.items()}
     shown = [
         Panel(f"{task}: {title}", series)
         for task, each in lines.items()
@@ -86,6 +86,10 @@ def draw(found: Mapping[str, Table], path: Path) -> Path:
         if (series := list(_series([line for line in each if line.begun == begun], share)))
     ]
     return panels(shown, path, Across("budget, passes", 2), "share of answers")
+
+
+def _guarded(each: Told, records: Table) -> bool:
+    return f"{each.at.arm}{COMPANION}" in records.arms
 
 
 def _series(lines: Sequence[Told], share: Callable[[Told], Share]) -> Iterator[Series]:
