@@ -18,6 +18,7 @@ from dlmreason.evaluation.attempt import canvas_length
 from dlmreason.evaluation.autoregressive import AutoregressiveArm
 from dlmreason.evaluation.diffusion import DiffusionArm
 from dlmreason.evaluation.planting import Draft
+from dlmreason.evaluation.thoughts import Thoughts
 from dlmreason.launch_rules import shown, walk
 from dlmreason.networks.block_denoiser import DenoiseBlocks
 from dlmreason.networks.compiled import check_compiler, compiled
@@ -157,11 +158,21 @@ def arm_of(
         with launch.refused(f"arms.{name}.stale_cache", ValueError):
             denoiser = denoiser_of(read, own, thought, arm.get("block_cache", False), stale)
         width, chunk = budget["width"], budget["chunk"]
-        counted = budget.get("counters", False)
-        draft = _draft(name, arm, settings["trusted"])
-        return DiffusionArm(name, own, network, denoiser, policy, width, chunk, device, thought, oracle, counted, draft)
+        counted, start = budget.get("counters", False), _start(name, settings, own, thought)
+        return DiffusionArm(name, own, network, denoiser, policy, width, chunk, device, thought, oracle, counted, start)
     unit, before = unit_of(task, trained, network.shape)
     return _autoregressive(name, settings, own, network, trained[arm["model"]].thought, unit, before)
+
+
+def _thoughts(name: str, settings: Mapping[str, Any], task: Task, thought: bool) -> Thoughts | None:
+    """How an arm's thoughts begin and that they are kept; None where they are not.  Raises: BadInput."""
+    begins = settings["arms"][name].get("begins")
+    if begins is not None and not thought:
+        raise launch.BadInput(f"arms.{name}.begins={begins}: its model writes no thoughts: choose one that does")
+    if not thought or (begins is None and not settings["budget"].get("thoughts", False)):
+        return None
+    with launch.refused(f"arms.{name}", ValueError):
+        return Thoughts(task, begins)
 
 
 def denoiser_of(
@@ -186,7 +197,9 @@ def check_arms(settings: Mapping[str, Any], task: Task, models: Mapping[str, Mod
             check_compiler(device_of(settings).type)
     for name, arm in settings["arms"].items():
         model = models[arm["model"]]
-        if model.kind == "autoregressive":
+        if model.kind == "diffusion":
+            _thoughts(name, settings, model.own_task or task, model.thought)
+        else:
             _autoregressive(name, settings, model.own_task or task, _Sized(model.shape), model.thought, 1, 0)
 
 
@@ -221,6 +234,7 @@ def _autoregressive(
             width=budget["ar_width"],
             decoding=decoding,
             oracle=arm.get("oracle", False),
+            thoughts=_thoughts(name, settings, task, thought),
         )
 
 
@@ -243,14 +257,15 @@ def run_parts(
     diffusion = arm["kind"] == "diffusion"
     held = ("width",) if diffusion else ("ar_width", "ar_chains")
     compiles = {"compile": True} if diffusion and budget.get("compile", False) else {}
+    thoughts = {"thoughts": True} if budget.get("thoughts", False) else {}
     pair = (0, 0) if diffusion else unit_of(task, trained, trained[arm["model"]].network.shape)
     return {
         f"arms.{name}": {
             key: value
             for key, value in arm.items()
-            if key != "passes" and (key, value) not in (("block_cache", False), ("stale_cache", None), ("draft", None))
+            if key != "passes" and (key, value) not in USUAL_OF_ARMS
         },
-        "budget": {key: budget[key] for key in held} | compiles,
+        "budget": {key: budget[key] for key in held} | compiles | thoughts,
         "weights": trained[arm["model"]].weights,
         # As it was while nothing came before the passes.
         "FLOPs of a pass": None if diffusion else pair if pair[1] else pair[0],

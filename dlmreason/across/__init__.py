@@ -15,6 +15,7 @@ KINDS = {
     "work": "accuracy against the work for each token of an answer",
     "length": "answers of different lengths: padding, work and time",
     "reopen": "planted errors, taken back or not",
+    "waits": "signs that a step was wrong, and wrong steps, in thoughts",
 }
 
 
@@ -41,6 +42,6 @@ def main(settings: launch.Settings) -> int:
 
 def _shower(kind: str) -> Any:
     """The module of a kind: what it has of a folder, as a table, and as a figure."""
-    from dlmreason.across import fewer, length, order, reopen, work
+    from dlmreason.across import fewer, length, order, reopen, waits, work
 
-    return {"order": order, "fewer": fewer, "work": work, "length": length, "reopen": reopen}[kind]
+    return {"order": order, "fewer": fewer, "work": work, "length": length, "reopen": reopen, "waits": waits}[kind]

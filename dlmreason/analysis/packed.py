@@ -49,7 +49,8 @@ def pack(records: Iterable[Record], path: Path) -> None:
             raise RecordsError(
                 f"two records of {one.arm} at {one.rung} passes, {one.example}, seed {one.seed}: each point has one"
             )
-    names = [each.name for each in fields(Record)]
+    kept = any(row.thought is not None for row in rows)
+    names = [each.name for each in fields(Record) if each.name != "thought" or kept]
     columns = {name: pyarrow.array([_plain(getattr(row, name)) for row in rows], _type(name)) for name in names}
     table = pyarrow.table(columns).replace_schema_metadata({_VERSION: str(SCHEMA)})
     content = io.BytesIO()

@@ -21,7 +21,8 @@ from typing import Any, NamedTuple, Self, TypeVar
 from dlmreason import disk
 
 SCHEMA = 1
-"""Version of every line's fields. Raise it when a field is added, removed or changes its meaning."""
+"""Version of every line's fields. Raise it when a field is added, removed or changes its meaning. One of LATER changes
+no line that does without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class Record:
     score: float | None = None  # the arm's own score of its answer; None: it judged nothing
     settled: bool = False  # True: nothing would have changed with more passes, so none were spent
     paper_correct: bool | None = None  # by a published, more lenient grader; None: the task has none
+    thought: str | None = None  # what was written before the answer, and stood there; None: not kept
 
     @property
     def point(self) -> tuple[str, int, str, int]:
@@ -198,6 +200,9 @@ class Counted:
     run_key: str
 
 
+LATER = ("paper_correct", "thought")
+"""Fields of a record that came later, and are left out where they say nothing."""
+
 Line = Record | Timing | Trace | Trial | Measurement | Speed | SplitRead | Counted
 Kind = TypeVar("Kind", Record, Timing, Trace, Trial, Measurement, Speed, SplitRead, Counted)
 NAMES: dict[type[Line], str] = {
@@ -241,8 +246,9 @@ def encode(item: Line) -> bytes:
     Raises: ValueError for a number that JSON cannot hold (infinite or NaN: an unjudged score is None).
     """
     content: dict[str, Any] = {each.name: getattr(item, each.name) for each in fields(item)}
-    if content.get("paper_correct", True) is None:
-        del content["paper_correct"]
+    for name in LATER:
+        if content.get(name, True) is None:
+            del content[name]
     content |= {"kind": NAMES[type(item)], "schema": SCHEMA}
     text = json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
     return b"%08x %s\n" % (zlib.crc32(text), text)

@@ -88,6 +88,7 @@ class Attempt(NamedTuple):
     events: dict[str, int]
     score: float | None
     settled: bool
+    thought: str | None = None  # what was written before the answer, where that is kept
 
 
 class Arm(Protocol):

@@ -14,6 +14,7 @@ import numpy as np
 from dlmreason.compute.flops import generation_flops
 from dlmreason.evaluation.attempt import Attempt, Example, Task, answer_text, known_lengths, noise_id
 from dlmreason.evaluation.decoding import Bought, Chains, Decoding, Question, Writing
+from dlmreason.evaluation.thoughts import EDITABLE, Thoughts
 from dlmreason.sampling.chains import Batch, Chain, Prompt, Work
 from dlmreason.sampling.selection import (
     Choice,
@@ -50,7 +51,7 @@ class AutoregressiveArm:
     of its own in the records, and `oracle`.  flops_before: what the diffusion arm pays before its first pass, a part of
     each rung's budget.  temperature: of the sampled chains, where there is no `decoding`.  most: never more chains than
     this.  width: rows of a call.  decoding: how a budget becomes chains; None: `Chains`.  oracle: its rules may ask the
-    task's judge.
+    task's judge.  thoughts: how those begin, and that they are kept.
     """
 
     name: str
@@ -66,8 +67,14 @@ class AutoregressiveArm:
     flops_before: int = 0
     decoding: Decoding | None = None
     oracle: bool = False
+    thoughts: Thoughts | None = None
 
     def __post_init__(self) -> None:
+        if self.thoughts is not None and self.thoughts.begins == EDITABLE:
+            raise ValueError(
+                "begins=editable: an autoregressive model changes nothing that stands: set begins=given, where it may "
+                "take a step back by a sign"
+            )
         unknown = [rule for rule in self.rules if rule not in (*RULES, ORACLE)]
         if unknown or not self.rules:
             raise ValueError(f"rules={list(self.rules)}: choose one or more of {', '.join((*RULES, ORACLE))}")
@@ -123,19 +130,40 @@ class AutoregressiveArm:
             if on_chunk is not None:
                 on_chunk(batch.finished)
 
-        questions = [self._question(example) for example in examples]
         budgets = [self.flops_before + rung * self.flops_per_pass for rung in ladder]
-        for place, bought in self._decoding.decode(self._writing, questions, budgets, seed, tally):
-            yield self._read(examples[place], ladder, bought)
+        begun: dict[int, list[Example]] = {}
+        for example in examples:
+            begun.setdefault(self._asked(example)[1], []).append(example)
+        for count, group in begun.items():
+            # What stands of a thought takes its part of the room for it.
+            plan = self._writing.plan
+            writing = self._writing._replace(plan=plan._replace(limit=plan.limit - count))
+            questions = [self._question(example) for example in group]
+            for place, bought in self._decoding.decode(writing, questions, budgets, seed, tally):
+                yield self._read(group[place], ladder, bought, questions[place].prompt.tokens[-count:] if count else ())
+
+    def _asked(self, example: Example) -> tuple[Any, int]:
+        return (example, 0) if self.thoughts is None else self.thoughts.asked(example)
 
     def _question(self, example: Example) -> Question:
-        sheet = self.task.sheet(example, in_place=False, thought=self.thought)
+        asked, count = self._asked(example)
+        sheet = self.task.sheet(asked, in_place=False, thought=self.thought)
         given = ~np.asarray(sheet.editable)
+        given[given.argmin() : given.argmin() + count] = True
         tokens, features = sheet.tokens[given].tolist(), sheet.features[given].tolist()
         _, expected = known_lengths(sheet, self._vocabulary.pad_id)
-        return Question(Prompt(noise_id(self.task.name, example.id), tokens, features), expected)
+        return Question(Prompt(noise_id(self.task.name, example.id), tokens, features), expected - count)
 
-    def _read(self, example: Example, ladder: tuple[int, ...], bought: Sequence[Bought | None]) -> list[Attempt]:
+    def _thought(self, example: Example, stood: Sequence[int], chain: Chain) -> tuple[str | None, dict[str, int]]:
+        if self.thoughts is None:
+            return None, {}
+        written = chain.tokens[: len(chain.tokens) - len(chain.answer)]
+        ended = written[-1:] == (self._vocabulary.marker_id,)
+        return self.thoughts.read(example, self._vocabulary, [*stood, *(written[:-1] if ended else written)])
+
+    def _read(
+        self, example: Example, ladder: tuple[int, ...], bought: Sequence[Bought | None], stood: Sequence[int]
+    ) -> list[Attempt]:
         def text(chain: Chain) -> str:
             return answer_text(self._vocabulary, chain.answer)
 
@@ -156,20 +184,23 @@ class AutoregressiveArm:
                 if key not in known:
                     known[key] = by_judge(had.chains, right) if rule == ORACLE else RULES[rule](had.chains)
                 choice = known[key][had.size - 1]
+                chosen = had.chains[choice.chosen]
+                thought, told = self._thought(example, stood, chosen)
                 counted = {"right": sum(map(right, had.chains[: had.size]))} if rule == ORACLE else {}
                 attempts.append(
                     Attempt(
                         example=example,
                         variant=rule,
                         rung=rung,
-                        answer=text(had.chains[choice.chosen]),
+                        answer=text(chosen),
                         nfe=had.cost.nfe,
                         scheduled_passes=had.cost.scheduled_passes,
                         sequential_depth=had.cost.sequential_depth,
                         flops=had.cost.flops,
-                        events=had.events | counted,
+                        events=had.events | counted | told,
                         score=choice.score if choice.score > -np.inf else None,
                         settled=False,
+                        thought=thought,
                     )
                 )
         return attempts

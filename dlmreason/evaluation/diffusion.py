@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from dlmreason.canvas import NEVER, Denoiser, Policy, join, take
 from dlmreason.compute.flops import block_call_flops, cached_pass_flops, prompt_flops, stale_flops
@@ -29,8 +29,8 @@ from dlmreason.evaluation.attempt import (
     rows_of,
 )
 from dlmreason.evaluation.oracle import Oracle, told
-from dlmreason.evaluation.planting import Draft
 from dlmreason.evaluation.snapshot import Snapshot
+from dlmreason.evaluation.starts import Start
 from dlmreason.sampling.counters import RowCounters, row_counters
 from dlmreason.sampling.denoise import Counts, Sampler
 from dlmreason.sampling.events import KINDS
@@ -54,8 +54,8 @@ class DiffusionArm:
     """Answers by denoising passes under a policy.
 
     denoiser: the network as a `Denoiser`.  width, chunk: see `Sampler`.  thought: its canvas holds a thought before the
-    answer.  oracle: its quality is the truth, see `Oracle`.  counted: keeps `counters` of its rows.  draft: what its
-    rows begin with, None for blanks; its records tell what became of it.  Its FLOPs are
+    answer.  oracle: its quality is the truth, see `Oracle`.  counted: keeps `counters` of its rows.  start: what stands
+    on its rows before the first pass, None for nothing; its records tell what became of it.  Its FLOPs are
     `prompt_flops` for each row, once, and `cached_pass_flops` for each of its calls; of a denoiser with `in_blocks`
     `block_call_flops`, also for the calls in which blocks are read that are finished or given; of one that is `stale`
     `stale_flops` of what its passes read, which a walk tells at its end, so that each rung is a walk of its own;
@@ -73,7 +73,7 @@ class DiffusionArm:
     thought: bool = False
     oracle: bool = False
     counted: bool = False
-    draft: Draft | None = None
+    start: Start | None = None
 
     def __post_init__(self) -> None:
         self.length = canvas_length(self.task, self.thought)
@@ -132,7 +132,7 @@ class DiffusionArm:
         rows = self._rows(examples)
         names = {number: example.id for number, example in zip(rows.id.tolist(), examples, strict=True)}
         tracer = Tracer(names, self._vocabulary.mask_id)
-        sampler = self._sampler((passes,), seed, self.meter.denoiser)
+        sampler = self._sampler(self.meter.denoiser, (passes,), seed)
         with _named(names):
             for _ in sampler.run(rows, observe=tracer.observe, on_chunk=lambda pool, counts: tracer.flush()):
                 tracer.flush()
@@ -146,7 +146,7 @@ class DiffusionArm:
         rows = self._rows([example])
         number = int(rows.id)
         tracer = Tracer({number: example.id}, self._vocabulary.mask_id)
-        sampler = replace(self._sampler((passes,), seed), width=1)
+        sampler = replace(self._sampler(self.meter, (passes,), seed), width=1)
 
         def after_chunk(*_: Any) -> None:
             tracer.flush()
@@ -175,7 +175,7 @@ class DiffusionArm:
         rows = self._rows(examples)
         names = {number: example.id for number, example in zip(rows.id.tolist(), examples, strict=True)}
         out = Streamed(folder, names, events)
-        sampler = self._sampler((passes,), seed, self.meter.denoiser)
+        sampler = self._sampler(self.meter.denoiser, (passes,), seed)
 
         def after_chunk(under_way: State, counts: Counts) -> None:
             out.flush()
@@ -209,20 +209,22 @@ class DiffusionArm:
         return self.network.shape.prompt  # type: ignore[union-attr, return-value]
 
     def _rows(self, examples: Sequence[Example]) -> Rows:
-        rows = rows_of(self.task, examples, self.device, self.thought, self._prompt)
-        return told(rows, self._vocabulary.mask_id) if self.oracle else rows
+        def blank(examples: Sequence[Example]) -> Rows:
+            return rows_of(self.task, examples, self.device, self.thought, self._prompt)
 
-    def _sampler(self, rungs: tuple[int, ...], seed: int, denoiser: Denoiser | None = None) -> Sampler:
-        """denoiser: in place of the metered one."""
-        made = self.draft
+        mask_id = self._vocabulary.mask_id
+        rows = blank(examples) if self.start is None else self.start.rows(examples, blank, mask_id)
+        return told(rows, mask_id) if self.oracle else rows
+
+    def _sampler(self, denoiser: Denoiser, rungs: tuple[int, ...], seed: int) -> Sampler:
         return Sampler(
             self.policy,
-            denoiser or self.meter,
+            denoiser,
             rungs,
             seed,
             self.width,
             self.chunk,
-            draft=None if made is None else lambda rows: made(rows, self._vocabulary.mask_id),
+            begun=self.start is not None,
             end_id=self._vocabulary.eos_id if self.task.answers_end and not self.thought else None,
         )
 
@@ -237,7 +239,7 @@ class DiffusionArm:
         rows = self._rows(examples)
         by_id = dict(zip(rows.id.tolist(), examples, strict=True))
         names = {number: example.id for number, example in by_id.items()}
-        sampler = replace(self._sampler(rungs, seed), counters=self.counters)
+        sampler = replace(self._sampler(self.meter, rungs, seed), counters=self.counters)
         finished: list[State] = []
 
         def after_chunk(under_way: State, counts: Counts) -> None:
@@ -266,7 +268,8 @@ class DiffusionArm:
         return (rows, None) if pool is None else (_without(rows, set(pool.rows.id.tolist())), pool)
 
     def _read(self, example: Example, state: State, rungs: tuple[int, ...]) -> Iterator[Attempt]:
-        sheet_at = self.sheet(example).answer_at
+        sheet = self.sheet(example)
+        sheet_at = sheet.answer_at
         final = int(state.nfe)
         for place, rung in enumerate(rungs):
             nfe = int(state.spent[0, place])
@@ -275,7 +278,7 @@ class DiffusionArm:
             held = {ANSWER: state.answers, LAST: state.canvases}
             for variant in self.variants:
                 says = held[variant][:, place]
-                fate = {} if self.draft is None else self.draft.became(state.rows, says)
+                thought, fate = (None, {}) if self.start is None else self.start.told(example, state.rows, sheet, says)
                 yield Attempt(
                     example=example,
                     variant=variant,
@@ -288,6 +291,7 @@ class DiffusionArm:
                     events=kinds | fate,
                     score=score if score > -torch.inf else None,
                     settled=nfe == final and int(state.index) >= NEVER // 2,
+                    thought=thought,
                 )
 
     def _flops(self, state: State, nfe: int) -> int:

@@ -102,6 +102,7 @@ def to_records(plan: Plan, attempts: Iterable[Attempt]) -> list[Record]:
                 score=attempt.score,
                 settled=attempt.settled,
                 paper_correct=None if paper is None else paper.correct,
+                thought=attempt.thought,
             )
         )
     return records

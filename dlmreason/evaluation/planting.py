@@ -4,7 +4,9 @@ This file decides which tokens of a draft are right and which are planted errors
 function of the example alone, so that every policy and every budget meets the same one. It knows no policy.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -39,6 +41,13 @@ class Draft:
             raise ValueError(f"draft.block={self.block}: a block has 1 position or more")
         if self.wrong < 0:
             raise ValueError(f"draft.wrong={self.wrong}: give the number of errors to plant, 0 for none")
+
+    def rows(self, examples: Sequence[Any], blank: Callable[[Sequence[Any]], Rows], mask_id: int) -> Rows:
+        rows = blank(examples)
+        return rows._replace(tokens=torch.where(rows.editable, self(rows, mask_id), rows.tokens))
+
+    def told(self, example: Any, rows: Rows, sheet: Any, says: Tensor) -> tuple[None, dict[str, int]]:
+        return None, self.became(rows, says)
 
     def __call__(self, rows: Rows, mask_id: int) -> Tensor:
         """[N, L] int64: what stands at the start."""

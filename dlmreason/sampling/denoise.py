@@ -86,7 +86,8 @@ class Sampler:
     rungs: increasing numbers of passes at which the answer is kept. A policy that is not anytime takes exactly one
     rung, its total.  width: rows per call of the denoiser.  chunk: passes between two looks at who has finished, the
     most of them on the CPU.  seed: of the noise.  counters: what keeps count of rows beside, None for nobody; it
-    changes nothing that is said.  draft: what stands at the start, a function of each row alone; None: blanks.
+    changes nothing that is said.  begun: the tokens of rows at editable positions stand there before the first pass,
+    where they are not the mask; else all of these are blank.
     end_id: see `Canvas`.
 
     Raises: ValueError for rungs that do not increase from 1 or more, or several rungs with a policy that is not
@@ -100,7 +101,7 @@ class Sampler:
     width: int = 64
     chunk: int = 64
     counters: Counters | None = None
-    draft: Draft | None = None
+    begun: bool = False
     end_id: int | None = None
 
     def __post_init__(self) -> None:
@@ -123,10 +124,9 @@ class Sampler:
         Raises: BadMove where the policy's first move breaks a rule.
         """
         mask_id = self.denoiser.mask_id
-        blank = torch.where(rows.editable, mask_id, rows.tokens)
+        blank = rows.tokens if self.begun else torch.where(rows.editable, mask_id, rows.tokens)
         start = torch.full_like(rows.id, -1)
-        begun = blank if self.draft is None else torch.where(rows.editable, self.draft(rows), blank)
-        canvas = Canvas(begun, rows.editable, self.denoiser.first_carry(len(blank)), mask_id, self.end_id)
+        canvas = Canvas(blank, rows.editable, self.denoiser.first_carry(len(blank)), mask_id, self.end_id)
         move = self.policy.init(canvas, self._clock(start), noise or Counter(self.seed, rows.id, start))
         guard, live = self._guard(rows), torch.ones_like(start, dtype=torch.bool)
         guard.form(move, start, live, canvas.carry, None)

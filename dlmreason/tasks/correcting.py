@@ -12,18 +12,26 @@ taken back, and written again.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dlmreason.tasks.example import Example, Sheet, Verdict, example_seed, random_words
-from dlmreason.tasks.steps import Steps, WrittenStep, read_steps
+from dlmreason.tasks.steps import Steps, WrittenStep, read_steps, told_of
 from dlmreason.tasks.task import Task
 from dlmreason.tasks.vocabulary import WAIT, Vocabulary
 
 VERSION = 1
 """Part of every provenance: to be raised by any change that plants otherwise."""
+
+
+class Begun(NamedTuple):
+    """An item whose thought is under way, and has just gone wrong."""
+
+    example: Example  # as the task has it, with one plant
+    tokens: int  # of its thought before the sign: right steps and a wrong one
+    place: int  # of the wrong step, from 0
 
 
 class Correcting:
@@ -165,22 +173,28 @@ class Correcting:
         """What became of the steps of a thought written for this item; its own right steps are compared with."""
         return read_steps(written, self.plain(example).thought, self.steps)
 
-    def planted_prefix(self, example: Example) -> Sheet:
-        """The item whose thought begins with a wrong step that is given: will the sign be the next token?
+    def told_of(self, example: Example, written: str, begun: bool = False) -> dict[str, int]:
+        """The same in numbers, see `steps.told_of`; with the fate of the wrong step where the thought was `begun`."""
+        place = self.begun(example).place if begun else None
+        return told_of(written, self.plain(example).thought, self.steps, place)
 
-        What a model writes begins with the sign, by the sheet's own tokens, and goes on with the right step. The wrong
-        step is the first that can be planted, with those before it.
+    def begun(self, example: Example, *, first: bool = False) -> Begun:
+        """The item whose thought goes wrong, once; what comes before the sign may stand before a model writes.
+
+        first: at the first step that can be planted; else at one of them, drawn by the item.
         Raises: ValueError for an item in which none can.
         """
         plain = self.plain(example)
         parts = self.steps.cut(plain.thought)
-        _, draws = random_words(self._word(example, "steps"), 2, len(parts)).tolist()
-        planted = self._with_plants(plain, parts, range(len(parts)), draws, 1)
+        ranks, draws = random_words(self._word(example, "steps"), 2, len(parts)).tolist()
+        order = range(len(parts)) if first else sorted(range(len(parts)), key=ranks.__getitem__)
+        planted = self._with_plants(plain, parts, order, draws, 1)
         sheet = self.sheet(planted, in_place=False, thought=True)
         signs = sheet.tokens == self._wait_id
         if not signs.any():
             raise ValueError(f"{example.id}: no step of the thought can be written wrong: take another item")
-        return replace(sheet, editable=sheet.editable & (np.arange(len(signs)) >= signs.argmax()))
+        place = next(step.place for step in self.read(plain, planted.thought) if step.taken_back)
+        return Begun(planted, int(signs.argmax() - sheet.editable.argmax()), place)
 
     def _with_plants(
         self, example: Example, parts: Sequence[str], order: Sequence[int], draws: Sequence[int], count: int

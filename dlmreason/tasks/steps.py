@@ -112,6 +112,44 @@ def read_steps(written: str, right: str, steps: Steps) -> list[WrittenStep]:
     ]
 
 
+FATES = ("kept", "taken_back", "hollow", "rewritten", "lost")
+"""What may become of a wrong step that stood before anything was written; see `told_of`."""
+
+
+def told_of(written: str, right: str, steps: Steps, place: int | None = None) -> dict[str, int]:
+    """A written thought in numbers, by comparison with the right thought of the item.
+
+    waits: signs.  wrong: steps that stand and are wrong, and places without a step.  repaired: wrong steps that were
+    taken back and set right.  hollow: right steps that were taken back, so that the sign says what is not so.
+
+    place: of the right step in whose place a wrong one stood at first; then `plant_<fate>` is 1 for one of FATES. The
+    wrong one, or another, still stands: kept. It was taken back by a sign: taken_back. The right one stands: rewritten,
+    silently; or hollow, where a sign takes a right one back there. Nothing stands there: lost.
+    """
+    found, wanted = read_steps(written, right, steps), len(steps.cut(right))
+    standing = [step for step in found if not step.taken_back]
+    missing = max(wanted - len(standing), 0)
+    told = {
+        "waits": count_waits(written),
+        "wrong": sum(not step.right for step in standing) + missing,
+        "repaired": sum(step.repaired for step in found),
+        "hollow": sum(step.right and step.taken_back for step in found),
+    }
+    if place is None:
+        return told
+    fate = _fate([step for step in found if step.place == place])
+    return told | {f"plant_{each}": int(each == fate) for each in FATES}
+
+
+def _fate(there: Sequence[WrittenStep]) -> str:
+    """there: the steps that were written in one place, the last of which may stand."""
+    if any(step.taken_back and not step.right for step in there):
+        return "taken_back"
+    if not there or there[-1].taken_back:
+        return "lost"
+    return "kept" if not there[-1].right else "hollow" if len(there) > 1 else "rewritten"
+
+
 def count_waits(written: str) -> int:
     """Signs in a thought; in tokens it is `(tokens == vocabulary.wait_id).sum(-1)`."""
     return written.count(WAIT)

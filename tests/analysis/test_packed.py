@@ -36,6 +36,7 @@ several = st.lists(
         score=st.none() | st.floats(allow_nan=False, allow_infinity=False),
         settled=st.booleans(),
         paper_correct=st.none() | st.booleans(),
+        thought=st.none() | texts,
     ),
     max_size=5,
     unique_by=lambda each: each.point,

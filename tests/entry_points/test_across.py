@@ -18,6 +18,7 @@ CLAIMS = {
     "work_per_token": "work",
     "any_length/lengths": "length",
     "any_length/reopen": "reopen",
+    "does_wait_survive": "waits",
 }
 """Folders of tables and figures, and of which kind they are."""
 
@@ -48,7 +49,8 @@ def part(tmp_path: Path) -> Path:
         for arm in ("confidence", "thought.vote"):
             for rung in (1, 4):
                 right = [i < 5 * rung for i in range(40)]
-                told = {"answer": "1 2", "events": {"chains": 1} if "." in arm else {}}
+                counted = {"waits": 1, "wrong": 0, "repaired": 1, "hollow": 0}
+                told = {"answer": "1 2", "events": counted | ({"chains": 1} if "." in arm else {})}
                 out.append_many(replace(each, **told) for each in answers(arm, rung, right))
     made = [Writing("a", str(n), 0, 4, 2, [1, 2, 2, 1], [True] * 4, "k") for n in range(3)]
     pack(made, folder / FILE)
@@ -61,7 +63,7 @@ def test_a_row_for_each_arm_and_a_panel_for_each_part(kind: str, part: Path, tmp
     table, figure = ((tmp_path / "out" / name).read_text() for name in ("table.md", "figure.svg"))
     assert "**toy**" in table and "<!-- toy" in figure
     first = {"order": "| autoregressive | 4 |", "fewer": "| confidence | 1 |", "work": "| 1 | thought.vote, 1 |"}
-    first |= {"length": "| confidence | 1 |", "reopen": "| confidence | 1 |"}
+    first |= {"length": "| confidence | 1 |", "reopen": "| confidence | 1 |", "waits": "| confidence | 1 |"}
     assert any(line.startswith(first[kind]) for line in table.splitlines()), table
 
 
@@ -87,7 +89,7 @@ def test_a_claim_keeps_which_pass_wrote_which_token_and_of_a_run_without_counter
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (("of=orders",), "of=orders: must be one of order, fewer, work, length, reopen"),
+        (("of=orders",), "of=orders: must be one of order, fewer, work, length, reopen, waits"),
         (("of=order", "from=[nowhere]"), "nowhere: there is no such folder"),
         (("of=order", "from=[]"), "name the folder of one part or more"),
         (("of=order", "from=[EMPTY]"), "writings.parquet"),

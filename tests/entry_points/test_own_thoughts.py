@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from dlmreason.analysis.records import Record, read
+from dlmreason.analysis.packed import pack, unpack
+from dlmreason.analysis.records import Record, encode, read
 from tests.entry_points.tiny import TINY, experiment, records, weights
 
 WAIT = (
@@ -34,6 +35,22 @@ def test_a_model_with_thoughts_of_its_own_answers_the_same_items(finished: Path,
     assert [line for line in records(tmp_path) if b'"arm":"wait.' not in line] == own
 
 
+def test_thoughts_are_kept_where_that_is_asked_and_may_begin_with_a_wrong_step(tmp_path: Path) -> None:
+    """Of both kinds of model, and packed as they were; a model without thoughts keeps none."""
+    begun = ("+model@models.canvas=diffusion_wait", "models.canvas.updates=2", "models.canvas.task.share=1")
+    begun += ("+arm@arms.canvas=confidence", "arms.canvas.model=canvas", "+arms.canvas.begins=editable")
+    assert experiment(tmp_path, *WAIT, *begun, "+arms.wait.begins=given", "budget.thoughts=true") == 0
+    found = read(tmp_path / "records.jsonl", Record).items
+    kept = {record.arm for record in found if record.thought is not None}
+    assert {"wait.vote", "thought.vote", "canvas"} <= kept and not kept & {"confidence", "answer.vote"}
+    for record in found:
+        begins = record.arm == "canvas" or record.arm.startswith("wait.")
+        assert begins == any(name.startswith("plant_") for name in record.events)
+        assert ("waits" in record.events) == begins, "the task of the others has no signs"
+    pack(found, tmp_path / "records.parquet")
+    assert sorted(map(encode, unpack(tmp_path / "records.parquet").items)) == sorted(map(encode, found))
+
+
 def test_settings_stand_in_place_of_the_tasks(tmp_path: Path) -> None:
     search = ("+model@models.search=thought", "models.search.task={thought:search}", "+arm@arms.search=thought")
     assert experiment(tmp_path, *SUDOKU, *search, "arms.search.model=search", of=(*TINY[:2], "experiment=any")) == 0
@@ -51,6 +68,10 @@ def test_settings_stand_in_place_of_the_tasks(tmp_path: Path) -> None:
         (("models.thought.task={seed:7}",), ["models.thought.task", "test items are not those", "leave seed"]),
         (("models.thought.task=search",), ["models.thought.task=search", "settings that replace"]),
         (("models.thought.task={lenght:3}",), ["models.thought.task", "lenght"]),
+        (("+arms.thought.begins=given",), ["arms.thought", "begins=given", "do not correct themselves"]),
+        (("+arms.confidence.begins=given",), ["arms.confidence.begins=given", "writes no thoughts"]),
+        (("+arms.thought.begins=wrong",), ["arms.thought.begins=wrong", "editable, given"]),
+        ((*WAIT, "+arms.wait.begins=editable"), ["arms.wait", "changes nothing that stands"]),
     ],
 )
 def test_other_items_are_refused_before_anything_is_written(

@@ -55,13 +55,37 @@ def test_a_plant_is_a_wrong_step_the_sign_and_the_right_step(name):
 def test_the_first_step_that_is_a_claim_is_written_wrong_in_a_prefix(name, thought, begins):
     task = Correcting(TASKS[name])
     example = replace(task.examples("test")[0], thought=thought)
-    sheet, vocabulary = task.planted_prefix(example), task.vocabulary(True)
-    start, first = int((~sheet.editable).sum()), len(TASKS[name].sheet(example, in_place=False, thought=False).tokens)
-    marker = first - TASKS[name].answer_length - 1
-    written = vocabulary.decode(sheet.tokens[marker : sheet.answer_at - 1])
+    begun, vocabulary = task.begun(example, first=True), task.vocabulary(True)
+    sheet = task.sheet(begun.example, in_place=False, thought=True)
+    start = int(sheet.editable.argmax())
+    written = vocabulary.decode(sheet.tokens[start : sheet.answer_at - 1])
     assert re.fullmatch(begins.replace("8+2", r"8\+2"), written), written
-    assert sheet.editable[start:].all() and sheet.tokens[start] == vocabulary.wait_id
+    assert sheet.tokens[start + begun.tokens] == vocabulary.wait_id
     assert (sheet.tokens == vocabulary.wait_id).sum() == 1
+
+
+@ALL
+def test_a_thought_that_is_begun_is_right_up_to_one_step_whose_fate_is_told(name):
+    """The fates of what a model may make of it: nothing, a sign and the right step, the right step alone."""
+    task = Correcting(TASKS[name], share=1, most=2)
+    for planted in items(task):
+        begun, right = task.begun(planted), task.steps.cut(task.plain(planted).thought)
+        sheet = task.sheet(begun.example, in_place=False, thought=True)
+        stands = task.vocabulary(True).decode(sheet.tokens[sheet.editable][: begun.tokens])
+        *before, wrong = task.steps.cut(stands)
+        assert before == right[: begun.place] and wrong in task.steps.others(right[begun.place])
+        assert begun == task.begun(task.plain(planted)), "whatever was planted in the item itself"
+        mute = task.steps.join([*before, wrong, *right[begun.place + 1 :]])
+        for written, fate in (
+            (begun.example.thought, "taken_back"),
+            (task.plain(planted).thought, "rewritten"),
+            (mute, "kept"),
+        ):
+            told = task.told_of(planted, written, begun=True)
+            assert [key for key, value in told.items() if value and key.startswith("plant")] == [f"plant_{fate}"]
+            assert (told["waits"], told["repaired"], told["wrong"]) == (
+                (1, 1, 0) if fate == "taken_back" else (0, 0, int(fate == "kept"))
+            )
 
 
 @ALL
@@ -231,6 +255,6 @@ def test_where_no_step_is_a_claim_there_is_no_plant():
     example = replace(task.examples("test")[0], thought="? 1 ? 2")
     assert task._drawn(example) == example
     with pytest.raises(ValueError, match="no step of the thought can be written wrong"):
-        task.planted_prefix(example)
+        task.begun(example)
     with pytest.raises(ValueError, match="<wait> is in the thought already"):
         task.planted(replace(example, thought="1 <wait> -1"), 1)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dlmreason.tasks.steps import Steps, WrittenStep, count_waits, ended, read_steps
+from dlmreason.tasks.steps import FATES, Steps, WrittenStep, count_waits, ended, read_steps, told_of
 from tests.tasks.thinking import TASKS
 
 PAIRS = Steps(r"[a-i][1-9] [1-9]", (("1", "2", "3", "4"),))
@@ -86,6 +86,32 @@ def test_a_written_thought_is_read(written, read):
     }
     assert [(step.place, says[step[2:]]) for step in read_steps(written, RIGHT, PAIRS)] == read
     assert count_waits(written) == written.split().count("<wait>")
+
+
+@pytest.mark.parametrize(
+    ("written", "waits", "wrong", "repaired", "hollow", "fate"),
+    [
+        ("a1 3 b1 1 <wait> b1 4 c1 2", 1, 0, 1, 0, "taken_back"),
+        ("a1 3 b1 1 <wait> b1 2 c1 2", 1, 1, 0, 0, "taken_back"),
+        ("a1 3 b1 1 c1 2", 0, 1, 0, 0, "kept"),
+        ("a1 3 b1 2 c1 2", 0, 1, 0, 0, "kept"),  # another wrong one
+        (RIGHT, 0, 0, 0, 0, "rewritten"),
+        ("a1 3 b1 4 <wait> b1 4 c1 2", 1, 0, 0, 1, "hollow"),
+        ("a1 3 b1 4 <wait> b1 1 c1 2", 1, 1, 0, 1, "kept"),
+        ("a1 3 b1 4 <wait>", 1, 2, 0, 1, "lost"),
+        ("a1 3", 0, 2, 0, 0, "lost"),
+        ("a1 1 <wait> a1 3 b1 4 c1 2", 1, 0, 1, 0, "rewritten"),  # the sign is of another place
+        (f"{RIGHT} <wait>", 1, 1, 0, 1, "rewritten"),
+        ("", 0, 3, 0, 0, "lost"),
+    ],
+)
+def test_what_is_told_of_a_thought_and_of_the_wrong_step_that_stood_in_its_second_place(
+    written, waits, wrong, repaired, hollow, fate
+):
+    numbers = {"waits": waits, "wrong": wrong, "repaired": repaired, "hollow": hollow}
+    assert told_of(written, RIGHT, PAIRS) == numbers
+    fates = {f"plant_{each}": int(each == fate) for each in FATES}
+    assert told_of(written, RIGHT, PAIRS, place=1) == numbers | fates
 
 
 def test_a_sign_without_spaces_is_read():
