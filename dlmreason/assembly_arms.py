@@ -140,8 +140,10 @@ def arm_of(
         with launch.refused(f"arms.{name}.stale_cache", ValueError):
             denoiser = denoiser_of(read, own, thought, arm.get("block_cache", False), stale)
         width, chunk = budget["width"], budget["chunk"]
-        counted = budget.get("counters", False)
-        return DiffusionArm(name, own, network, denoiser, policy, width, chunk, device, thought, oracle, counted)
+        counted, planted = budget.get("counters", False), arm.get("planted", 0)
+        return DiffusionArm(
+            name, own, network, denoiser, policy, width, chunk, device, thought, oracle, counted, planted
+        )
     unit, before = unit_of(task, trained, network.shape)
     return _autoregressive(name, settings, own, network, trained[arm["model"]].thought, unit, before)
 
@@ -230,7 +232,7 @@ def run_parts(
         f"arms.{name}": {
             key: value
             for key, value in arm.items()
-            if key != "passes" and (key, value) not in (("block_cache", False), ("stale_cache", None))
+            if key != "passes" and (key, value) not in (("block_cache", False), ("stale_cache", None), ("planted", 0))
         },
         "budget": {key: budget[key] for key in held} | compiles,
         "weights": trained[arm["model"]].weights,

@@ -29,6 +29,7 @@ from dlmreason.evaluation.attempt import (
     rows_of,
 )
 from dlmreason.evaluation.oracle import Oracle, told
+from dlmreason.evaluation.planting import planted
 from dlmreason.evaluation.snapshot import Snapshot
 from dlmreason.sampling.counters import RowCounters, row_counters
 from dlmreason.sampling.denoise import Counts, Sampler
@@ -53,7 +54,8 @@ class DiffusionArm:
     """Answers by denoising passes under a policy.
 
     denoiser: the network as a `Denoiser`.  width, chunk: see `Sampler`.  thought: its canvas holds a thought before the
-    answer.  oracle: its quality is the truth, see `Oracle`.  counted: keeps `counters` of its rows.  Its FLOPs are
+    answer.  oracle: its quality is the truth, see `Oracle`.  counted: keeps `counters` of its rows.  planted: its rows
+    begin from their known answers with so many wrong tokens, see `planting`; 0: from blanks.  Its FLOPs are
     `prompt_flops` for each row, once, and `cached_pass_flops` for each of its calls; of a denoiser with `in_blocks`
     `block_call_flops`, also for the calls in which blocks are read that are finished or given; of one that is `stale`
     `stale_flops` of what its passes read, which a walk tells at its end, so that each rung is a walk of its own;
@@ -71,6 +73,7 @@ class DiffusionArm:
     thought: bool = False
     oracle: bool = False
     counted: bool = False
+    planted: int = 0
 
     def __post_init__(self) -> None:
         self.length = canvas_length(self.task, self.thought)
@@ -129,7 +132,7 @@ class DiffusionArm:
         rows = self._rows(examples)
         names = {number: example.id for number, example in zip(rows.id.tolist(), examples, strict=True)}
         tracer = Tracer(names, self._vocabulary.mask_id)
-        sampler = Sampler(self.policy, self.meter.denoiser, (passes,), seed, self.width, self.chunk)
+        sampler = self._sampler(self.meter.denoiser, (passes,), seed)
         with _named(names):
             for _ in sampler.run(rows, observe=tracer.observe, on_chunk=lambda pool, counts: tracer.flush()):
                 tracer.flush()
@@ -143,7 +146,7 @@ class DiffusionArm:
         rows = self._rows([example])
         number = int(rows.id)
         tracer = Tracer({number: example.id}, self._vocabulary.mask_id)
-        sampler = Sampler(self.policy, self.meter, (passes,), seed, 1, self.chunk)
+        sampler = self._sampler(self.meter, (passes,), seed, width=1)
 
         def after_chunk(*_: Any) -> None:
             tracer.flush()
@@ -172,7 +175,7 @@ class DiffusionArm:
         rows = self._rows(examples)
         names = {number: example.id for number, example in zip(rows.id.tolist(), examples, strict=True)}
         out = Streamed(folder, names, events)
-        sampler = Sampler(self.policy, self.meter.denoiser, (passes,), seed, self.width, self.chunk)
+        sampler = self._sampler(self.meter.denoiser, (passes,), seed)
 
         def after_chunk(under_way: State, counts: Counts) -> None:
             out.flush()
@@ -207,7 +210,21 @@ class DiffusionArm:
 
     def _rows(self, examples: Sequence[Example]) -> Rows:
         rows = rows_of(self.task, examples, self.device, self.thought, self._prompt)
+        if self.planted and len(rows.id):
+            rows = rows._replace(tokens=planted(rows, self.planted, self._vocabulary.mask_id))
         return told(rows, self._vocabulary.mask_id) if self.oracle else rows
+
+    def _sampler(
+        self,
+        denoiser: Denoiser,
+        rungs: tuple[int, ...],
+        seed: int,
+        counters: RowCounters | None = None,
+        width: int | None = None,
+    ) -> Sampler:
+        return Sampler(
+            self.policy, denoiser, rungs, seed, width or self.width, self.chunk, counters, begun=self.planted > 0
+        )
 
     def _walk(
         self,
@@ -220,7 +237,7 @@ class DiffusionArm:
         rows = self._rows(examples)
         by_id = dict(zip(rows.id.tolist(), examples, strict=True))
         names = {number: example.id for number, example in by_id.items()}
-        sampler = Sampler(self.policy, self.meter, rungs, seed, self.width, self.chunk, self.counters)
+        sampler = self._sampler(self.meter, rungs, seed, self.counters)
         finished: list[State] = []
 
         def after_chunk(under_way: State, counts: Counts) -> None:

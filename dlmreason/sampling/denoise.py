@@ -81,7 +81,8 @@ class Sampler:
     rungs: increasing numbers of passes at which the answer is kept. A policy that is not anytime takes exactly one
     rung, its total.  width: rows per call of the denoiser.  chunk: passes between two looks at who has finished, the
     most of them on the CPU.  seed: of the noise.  counters: what keeps count of rows beside, None for nobody; it
-    changes nothing that is said.
+    changes nothing that is said.  begun: rows begin from the tokens that stand at their editable positions, which
+    count as committed; False, as a rule: from blanks.
 
     Raises: ValueError for rungs that do not increase from 1 or more, or several rungs with a policy that is not
     anytime.
@@ -94,6 +95,7 @@ class Sampler:
     width: int = 64
     chunk: int = 64
     counters: Counters | None = None
+    begun: bool = False
 
     def __post_init__(self) -> None:
         if not self.rungs or self.rungs[0] < 1 or list(self.rungs) != sorted(set(self.rungs)):
@@ -115,9 +117,9 @@ class Sampler:
         Raises: BadMove where the policy's first move breaks a rule.
         """
         mask_id = self.denoiser.mask_id
-        blank = torch.where(rows.editable, mask_id, rows.tokens)
+        first = rows.tokens if self.begun else torch.where(rows.editable, mask_id, rows.tokens)
         start = torch.full_like(rows.id, -1)
-        canvas = Canvas(blank, rows.editable, self.denoiser.first_carry(len(blank)), mask_id)
+        canvas = Canvas(first, rows.editable, self.denoiser.first_carry(len(first)), mask_id)
         move = self.policy.init(canvas, self._clock(start), noise or Counter(self.seed, rows.id, start))
         guard, live = self._guard(rows), torch.ones_like(start, dtype=torch.bool)
         guard.form(move, start, live, canvas.carry, None)
@@ -125,8 +127,8 @@ class Sampler:
         guard.sees(move, start, live, kept=move.wake > self.total)
         guard.look()
         # A policy may begin with tokens, such as noise: those are written, and committed, before the first pass.
-        tokens = torch.where(rows.editable, move.tokens, blank)
-        events = count_events(blank, tokens, blank, rows.editable, rows.gold, mask_id)
+        tokens = torch.where(rows.editable, move.tokens, first)
+        events = count_events(first, tokens, first, rows.editable, rows.gold, mask_id)
         zero, ladder = torch.zeros_like(rows.id), len(self.rungs)
         state = State(
             rows=rows,
