@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from dlmreason.across import KINDS
+from dlmreason.analysis import detections
+from dlmreason.analysis.detections import detection
 from dlmreason.analysis.records import Counted, Writer, read
 from dlmreason.analysis.writings import FILE, Writing, pack, unpack, writing
 from tests.entry_points.test_compare import answers
@@ -16,6 +18,7 @@ CLAIMS = {
     "parallel_tokens": "order",
     "fewer_passes": "fewer",
     "work_per_token": "work",
+    "where_is_the_noise": "noise",
 }
 
 
@@ -49,6 +52,10 @@ def part(tmp_path: Path) -> Path:
                 out.append_many(replace(each, **told) for each in answers(arm, rung, right))
     made = [Writing("a", str(n), 0, 4, 2, [1, 2, 2, 1], [True] * 4, "k") for n in range(3)]
     pack(made, folder / FILE)
+    seen = [
+        detection("a", planted, str(n), 0, [0.5, 0.1], [True, False], True, "k") for planted in (1, 0) for n in range(3)
+    ]
+    detections.pack(seen, folder / detections.FILE)
     return folder
 
 
@@ -56,8 +63,13 @@ def part(tmp_path: Path) -> Path:
 def test_a_row_for_each_arm_and_a_panel_for_each_part(kind: str, part: Path, tmp_path: Path) -> None:
     assert start("across", f"of={kind}", f"from=[{part}]", f"to={tmp_path / 'out'}") == 0
     table, figure = ((tmp_path / "out" / name).read_text() for name in ("table.md", "figure.svg"))
-    assert "**toy**" in table and "<!-- toy -->" in figure
-    first = {"order": "| autoregressive | 4 |", "fewer": "| confidence | 1 |", "work": "| 1 | thought.vote, 1 |"}[kind]
+    assert "**toy**" in table and "<!-- toy" in figure
+    first = {
+        "order": "| autoregressive | 4 |",
+        "fewer": "| confidence | 1 |",
+        "work": "| 1 | thought.vote, 1 |",
+        "noise": "| a | 1.000 [1.000, 1.000] | 1.000 [1.000, 1.000] |",
+    }[kind]
     assert any(line.startswith(first) for line in table.splitlines()), table
 
 
@@ -83,12 +95,13 @@ def test_a_claim_keeps_which_pass_wrote_which_token_and_of_a_run_without_counter
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (("of=orders",), "of=orders: must be one of order, fewer, work"),
+        (("of=orders",), "of=orders: must be one of order, fewer, noise, work"),
         (("of=order", "from=[nowhere]"), "nowhere: there is no such folder"),
         (("of=order", "from=[]"), "name the folder of one part or more"),
         (("of=order", "from=[EMPTY]"), "writings.parquet"),
         (("of=fewer", "from=[EMPTY]"), "there are no records in it"),
         (("of=work", "from=[EMPTY]"), "there are no records in it"),
+        (("of=noise", "from=[EMPTY]"), "there are no records in it"),
         (("of=fewer",), "from: needs a value"),
     ],
 )
