@@ -22,7 +22,7 @@ from dlmreason.canvas import Ask, Canvas, Reading
 from dlmreason.diffusion.detectors import NEEDS, Detector, Look
 from dlmreason.evaluation.attempt import answer_text, rows_of
 from dlmreason.evaluation.diffusion import DiffusionArm
-from dlmreason.evaluation.planting import BEFORE, planted
+from dlmreason.evaluation.known_errors import BEFORE, planted
 from dlmreason.sampling.noise import Counter
 from dlmreason.sampling.state import Rows
 from dlmreason.tasks.task import Task

@@ -29,7 +29,7 @@ from dlmreason.evaluation.attempt import (
     rows_of,
 )
 from dlmreason.evaluation.oracle import Oracle, told
-from dlmreason.evaluation.planting import planted
+from dlmreason.evaluation.known_errors import planted
 from dlmreason.evaluation.snapshot import Snapshot
 from dlmreason.sampling.counters import RowCounters, row_counters
 from dlmreason.sampling.denoise import Counts, Sampler
@@ -55,7 +55,7 @@ class DiffusionArm:
 
     denoiser: the network as a `Denoiser`.  width, chunk: see `Sampler`.  thought: its canvas holds a thought before the
     answer.  oracle: its quality is the truth, see `Oracle`.  counted: keeps `counters` of its rows.  planted: its rows
-    begin from their known answers with so many wrong tokens, see `planting`; 0: from blanks.  Its FLOPs are
+    begin from their known answers with so many wrong tokens, see `known_errors`; 0: from blanks.  Its FLOPs are
     `prompt_flops` for each row, once, and `cached_pass_flops` for each of its calls; of a denoiser with `in_blocks`
     `block_call_flops`, also for the calls in which blocks are read that are finished or given; of one that is `stale`
     `stale_flops` of what its passes read, which a walk tells at its end, so that each rung is a walk of its own;

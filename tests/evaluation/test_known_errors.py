@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dlmreason.evaluation.attempt import rows_of
 from dlmreason.evaluation.diffusion import DiffusionArm
-from dlmreason.evaluation.planting import planted
+from dlmreason.evaluation.known_errors import planted
 from dlmreason.networks.denoiser import Denoise
 from dlmreason.policies import presets
 from dlmreason.policies.published import self_correction
