@@ -28,8 +28,8 @@ from dlmreason.evaluation.attempt import (
     canvas_sheet,
     rows_of,
 )
-from dlmreason.evaluation.oracle import Oracle, told
 from dlmreason.evaluation.known_errors import planted
+from dlmreason.evaluation.oracle import Oracle, told
 from dlmreason.evaluation.snapshot import Snapshot
 from dlmreason.sampling.counters import RowCounters, row_counters
 from dlmreason.sampling.denoise import Counts, Sampler
