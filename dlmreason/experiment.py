@@ -67,12 +67,12 @@ def main(settings: launch.Settings) -> int:
             ready = {name: trained(model, task, settings, folder, log) for name, model in models.items()}
             asked = _asked(settings, task, ready, items)
             _tell_of_judges(settings, asked, folder)
+            detecting.detected(settings, task, ready, asked, examples, folder, assembly.device_of(settings))
             with sharding.at_work(shards, asked, settings, asked_of) as others:
                 for each in asked:
                     answered(each, settings, folder, others)
             for each in asked:
                 timed(each, settings, folder)
-            detecting.detected(settings, task, ready, asked, examples, folder, assembly.device_of(settings))
             describe(folder, settings)
             keep_traces(folder, settings, {each.name: each.arm for each in asked}, items)
             report(folder)

@@ -1,4 +1,4 @@
-"""Detectors look after the arms have answered: once, at the same texts, kept by a claim, refused before any compute."""
+"""Detectors look before the arms answer: once, at the same texts, kept by a claim, refused before any compute."""
 
 from pathlib import Path
 
