@@ -99,7 +99,7 @@ compare-page: .venv/.stamp  ## FROM='outputs/a outputs/b' [ARGS=to=outputs/compa
 	@test -n '$(FROM)' || { echo "say which: make compare-page FROM='outputs/a outputs/b'" >&2; exit 2; }
 	@$(RUN) -m dlmreason.compare_page from="[$$(echo $(FROM) | tr ' ' ,)]" $(ARGS)
 
-across: .venv/.stamp  ## OF=order|fewer|work|length|reopen FROM='folder folder' TO=experiments/<claim>: parts of a claim in one table and figure: seconds
+across: .venv/.stamp  ## OF=<kind> FROM='folder folder' TO=experiments/<claim>: parts of a claim in one table and figure: seconds
 	@test -n '$(OF)' -a -n '$(FROM)' -a -n '$(TO)' || { echo "say what: make across OF=work FROM='experiments/a experiments/b' TO=outputs/across" >&2; exit 2; }
 	@$(RUN) -m dlmreason.across of=$(OF) from="[$$(echo $(FROM) | tr ' ' ,)]" to='$(TO)' $(ARGS)
 

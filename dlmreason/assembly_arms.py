@@ -17,7 +17,9 @@ from dlmreason.diffusion.objectives import Taught
 from dlmreason.evaluation.attempt import canvas_length
 from dlmreason.evaluation.autoregressive import AutoregressiveArm
 from dlmreason.evaluation.diffusion import DiffusionArm
+from dlmreason.evaluation.known_errors import Planted
 from dlmreason.evaluation.planting import Draft
+from dlmreason.evaluation.starts import Start
 from dlmreason.evaluation.thoughts import Thoughts
 from dlmreason.launch_rules import shown, walk
 from dlmreason.networks.block_denoiser import DenoiseBlocks
@@ -61,8 +63,9 @@ def policies_of(settings: Mapping[str, Any]) -> dict[str, Policy | None]:
                 f"arms.{name}.stale_cache: it is for a diffusion model that reads all anew with each pass, and "
                 f"models.{arm['model']} has an exact cache or carries a state: leave it out"
             )
-        if _draft(name, arm, settings["trusted"]) and arm["kind"] == "autoregressive":
-            raise launch.BadInput(f"arms.{name}.draft: an autoregressive arm writes from its prompt: leave it out")
+        for key in ("draft", "planted"):
+            if arm.get(key) and arm["kind"] == "autoregressive":
+                raise launch.BadInput(f"arms.{name}.{key}: an autoregressive arm writes from its prompt: leave it out")
         if arm["kind"] == "autoregressive":
             if "quality" in arm["rules"] and not taught.quality:
                 raise launch.BadInput(
@@ -175,6 +178,23 @@ def _thoughts(name: str, settings: Mapping[str, Any], task: Task, thought: bool)
         return Thoughts(task, begins)
 
 
+def _start(name: str, settings: Mapping[str, Any], task: Task, thought: bool) -> Start | None:
+    """What stands on a diffusion arm's canvases at first.  Raises: BadInput."""
+    arm = settings["arms"][name]
+    planted = Planted(arm["planted"]) if arm.get("planted", 0) else None
+    starts = {
+        "draft": _draft(name, arm, settings["trusted"]),
+        "planted": planted,
+        "begins, or budget.thoughts": _thoughts(name, settings, task, thought),
+    }
+    given = {key: start for key, start in starts.items() if start is not None}
+    if len(given) > 1:
+        raise launch.BadInput(
+            f"arms.{name}: {' and '.join(given)} each say what stands at first: leave all but one out"
+        )
+    return next(iter(given.values()), None)
+
+
 def denoiser_of(
     network: Transformer, task: Task, thought: bool, block_cache: bool = False, stale: StaleCache | None = None
 ) -> Denoise | DenoiseBlocks | DenoiseStale:
@@ -198,7 +218,7 @@ def check_arms(settings: Mapping[str, Any], task: Task, models: Mapping[str, Mod
     for name, arm in settings["arms"].items():
         model = models[arm["model"]]
         if model.kind == "diffusion":
-            _thoughts(name, settings, model.own_task or task, model.thought)
+            _start(name, settings, model.own_task or task, model.thought)
         else:
             _autoregressive(name, settings, model.own_task or task, _Sized(model.shape), model.thought, 1, 0)
 
@@ -248,6 +268,10 @@ def unit_of(task: Task, models: Mapping[str, Model] | Mapping[str, Trained], oth
     return cached_pass_flops(otherwise, canvas_length(task, False)), prompt_flops(otherwise)
 
 
+_AS_BEFORE = (("block_cache", False), ("stale_cache", None), ("draft", None), ("begins", None), ("planted", 0))
+"""Settings of an arm that came later, with which it does what it did before."""
+
+
 def run_parts(
     name: str, settings: Mapping[str, Any], task: Task, trained: Mapping[str, Trained], device: torch.device
 ) -> dict[str, Any]:
@@ -261,9 +285,7 @@ def run_parts(
     pair = (0, 0) if diffusion else unit_of(task, trained, trained[arm["model"]].network.shape)
     return {
         f"arms.{name}": {
-            key: value
-            for key, value in arm.items()
-            if key != "passes" and (key, value) not in USUAL_OF_ARMS
+            key: value for key, value in arm.items() if key != "passes" and (key, value) not in _AS_BEFORE
         },
         "budget": {key: budget[key] for key in held} | compiles | thoughts,
         "weights": trained[arm["model"]].weights,

@@ -2,8 +2,8 @@
 
 Runs of several seeds, or a claim and runs of further seeds, become one folder of records, timings, measurements, table
 and figure, from which the table and the figure are made again to the byte by `report`; of counters is kept which pass
-wrote which token. This file decides which files are kept, and what of a run is told: settings, seeds, commands and
-versions, nothing of the machine's folders.
+wrote which token, of detectors what they found. This file decides which files are kept, and what of a run is told:
+settings, seeds, commands and versions, nothing of the machine's folders.
 """
 
 import json
@@ -15,7 +15,7 @@ from statistics import fmean
 from typing import Any
 
 from dlmreason import disk, launch
-from dlmreason.analysis import writings
+from dlmreason.analysis import detections, writings
 from dlmreason.analysis.packed import load, pack, records_in
 from dlmreason.analysis.records import (
     Counted,
@@ -62,10 +62,19 @@ def main(settings: launch.Settings) -> int:
     _lines(to / "measurements.jsonl", measured)
     if written:
         writings.pack(written, to / writings.FILE)
+    _looked(folders, to)
     disk.write(to / "run.json", json.dumps(about, indent=1, sort_keys=True) + "\n")
     report(to, show=False)
     launch.say(f"{len(records):,} records of {len(folders)} runs: {to}")
     return 0
+
+
+def _looked(folders: Sequence[Path], to: Path) -> None:
+    """What detectors found, and what arms with planted errors began from."""
+    for name, kind in ((detections.FILE, detections.Detection), (detections.STARTS, detections.Start)):
+        rows = [row for folder in folders if (folder / name).exists() for row in detections.unpack(folder / name, kind)]
+        if rows:
+            detections.pack(rows, to / name)
 
 
 def _measured(folders: Sequence[Path], to: Path) -> int:

@@ -34,7 +34,7 @@ def main(settings: launch.Settings) -> int:
         raise launch.BadInput("experiment: choose one, such as experiment=demo; `make experiments` lists them")
     import torch
 
-    from dlmreason import assembly, assembly_arms, equal_compute, sharding
+    from dlmreason import assembly, assembly_arms, detecting, equal_compute, sharding
     from dlmreason.mirroring import mirrored
     from dlmreason.reports.shown import found_in
 
@@ -52,6 +52,7 @@ def main(settings: launch.Settings) -> int:
     examples = examples_of(task, settings)
     shards.check(len(examples))
     items = items_of(settings, models, examples)
+    detecting.check(settings, task, models, items)
     affordable = equal_compute.bought(settings, task, models, items)
     equal_compute.refuse_unmatched(affordable, settings["budget"].get("mismatch"))
     folder = Path(settings["output"])
@@ -66,6 +67,7 @@ def main(settings: launch.Settings) -> int:
             ready = {name: trained(model, task, settings, folder, log) for name, model in models.items()}
             asked = _asked(settings, task, ready, items)
             _tell_of_judges(settings, asked, folder)
+            detecting.detected(settings, task, ready, asked, examples, folder, assembly.device_of(settings))
             with sharding.at_work(shards, asked, settings, asked_of) as others:
                 for each in asked:
                     answered(each, settings, folder, others)

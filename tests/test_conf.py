@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from dlmreason import assembly, assembly_arms, launch, tuning
+from dlmreason import assembly, assembly_arms, detecting, launch, tuning
 from dlmreason.compute.flops import pair_flops, pass_flops, read_out_flops
 from dlmreason.compute.matching import MATCHED_BY, mismatch
 from dlmreason.diffusion.carried import SelfConditioned
@@ -189,6 +189,8 @@ def build_experiment(option: str) -> None:
         assert not settings["models"] and len(plan_of(settings).works(torch.device("cpu"))) > 20
     else:
         build_arms(settings)
+        task = assembly.task_of(settings)
+        detecting.check(settings, task, build_models(settings), {"all": list(task.examples("test"))})
 
 
 BUILD: dict[str, Callable[[str], None]] = {

@@ -12,6 +12,7 @@ from dlmreason import disk, launch
 KINDS = {
     "order": "which tokens were written in which pass",
     "fewer": "what fewer passes cost and save",
+    "noise": "who finds planted errors, and who takes them back",
     "work": "accuracy against the work for each token of an answer",
     "length": "answers of different lengths: padding, work and time",
     "reopen": "planted errors, taken back or not",
@@ -42,6 +43,9 @@ def main(settings: launch.Settings) -> int:
 
 def _shower(kind: str) -> Any:
     """The module of a kind: what it has of a folder, as a table, and as a figure."""
-    from dlmreason.across import fewer, length, order, reopen, waits, work
+    from dlmreason.across import fewer, length, noise, order, reopen, waits, work
 
-    return {"order": order, "fewer": fewer, "work": work, "length": length, "reopen": reopen, "waits": waits}[kind]
+    return {
+        "order": order, "fewer": fewer, "noise": noise, "work": work,
+        "length": length, "reopen": reopen, "waits": waits,
+    }[kind]  # fmt: skip

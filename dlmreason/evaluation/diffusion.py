@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from dlmreason.canvas import NEVER, Denoiser, Policy, join, take
 from dlmreason.compute.flops import block_call_flops, cached_pass_flops, prompt_flops, stale_flops

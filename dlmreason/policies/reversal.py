@@ -100,7 +100,10 @@ class Reversal:
     tokens whatever the schedule. Not anytime: the times depend on the total. Blanks that are there at the start take
     pure noise first, so that under uniform noise the network never reads a mask.
 
-    Raises: ValueError for unknown logits, or corrections without a corrector or below 0.
+    begin: the time of the first pass, in (0, 1]. Below 1 tokens that are there at the start are taken for a text with
+    that much noise in it, of which little is changed [SDEdit, arXiv:2108.01073].
+
+    Raises: ValueError for unknown logits, corrections without a corrector or below 0, or no time to begin at.
     """
 
     corruption: Corruption
@@ -108,6 +111,7 @@ class Reversal:
     predictor: Step = ancestral
     corrector: Step | None = None
     corrections: int = 0
+    begin: float = 1.0
 
     def __post_init__(self) -> None:
         if self.logits not in get_args(Logits):
@@ -117,6 +121,8 @@ class Reversal:
                 f"corrections={self.corrections} with corrector={self.corrector}: give a corrector and 1 or more "
                 "passes of it between two others, or neither"
             )
+        if not 0 < self.begin <= 1:
+            raise ValueError(f"begin={self.begin} is the time of the first pass: give a number above 0 and at most 1")
         _ = self.facts  # refuses a stream drawn twice
 
     @property
@@ -132,12 +138,12 @@ class Reversal:
         return Facts(("start", "token", *drawn), frozenset(needs), revises=noise)
 
     def time(self, index: Tensor, total: int) -> Tensor:
-        """t before pass `index` [...] int64 of `total`, float64: 1 before the first, 0 after the last. It stands still
-        over the passes of the corrector."""
+        """t before pass `index` [...] int64 of `total`, float64: `begin` before the first, 0 after the last. It stands
+        still over the passes of the corrector."""
         cycle = 1 + self.corrections
         first, cycles = (total - 1) % cycle + 1, (total - 1) // cycle
         made = index.clamp(max=first) + (index - first).clamp(min=0) // cycle
-        return (first + cycles - made).double() / (first + cycles)
+        return self.begin * ((first + cycles - made).double() / (first + cycles))
 
     def shares(self, t: Tensor) -> Shares:
         """What a token is at times [B] float64; at 0 it is clean, also where the schedule stops short of that."""
@@ -146,7 +152,8 @@ class Reversal:
         return Shares(torch.where(end, 1.0, clean), torch.where(end, 0.0, mask), torch.where(end, 0.0, uniform))
 
     def init(self, canvas: Canvas, clock: Clock, noise: Noise) -> Move:
-        start = self.shares(torch.ones(len(canvas.tokens), dtype=torch.float64, device=canvas.tokens.device))
+        begin = torch.full((len(canvas.tokens),), self.begin, dtype=torch.float64, device=canvas.tokens.device)
+        start = self.shares(begin)
         law = noise_law(start, canvas.mask_id).expand(*canvas.tokens.shape, -1)
         tokens = torch.where(canvas.masked, noise.draw(law, "start"), canvas.tokens)
         move = opening(canvas._replace(tokens=tokens))
@@ -179,14 +186,16 @@ def corrected(
     corrections: int = 1,
     sites: int = 1,
     pick: Literal["even", "noise"] = "even",
+    begin: float = 1.0,
 ) -> Reversal:
     """Ancestral passes with `corrections` leave-one-out Gibbs passes between two of them ["Uniform Diffusion Models
     Revisited", arXiv:2605.22765].
 
-    0 is the ancestral sampler.  sites, pick: see `Corrector`.
+    0 is the ancestral sampler.  sites, pick: see `Corrector`.  begin: see `Reversal`.
     """
     corrector = Corrector(sites, pick)
-    return Reversal(corruption, logits, corrector=corrector if corrections else None, corrections=corrections)
+    step = corrector if corrections else None
+    return Reversal(corruption, logits, corrector=step, corrections=corrections, begin=begin)
 
 
 def resampled(corruption: Corruption, logits: Logits = "leave_one_out") -> Reversal:

@@ -62,11 +62,6 @@ Observer = Callable[[State, Reading, Move, State], None]
 """Called after each pass with (state before, reading, move, state after); it must not wait for the device."""
 
 
-Draft = Callable[[Rows], Tensor]
-"""(rows) -> [N, L] int64: the canvases that rows begin with, mask_id where nothing is written; read at editable
-positions alone."""
-
-
 class Counts(NamedTuple):
     """What went through the denoiser, in rows. `seated` are none where it has no `seat`."""
 
@@ -86,8 +81,8 @@ class Sampler:
     rungs: increasing numbers of passes at which the answer is kept. A policy that is not anytime takes exactly one
     rung, its total.  width: rows per call of the denoiser.  chunk: passes between two looks at who has finished, the
     most of them on the CPU.  seed: of the noise.  counters: what keeps count of rows beside, None for nobody; it
-    changes nothing that is said.  begun: the tokens of rows at editable positions stand there before the first pass,
-    where they are not the mask; else all of these are blank.
+    changes nothing that is said.  begun: rows begin from the tokens that stand at their editable positions, which
+    count as committed; False, as a rule: from blanks.
     end_id: see `Canvas`.
 
     Raises: ValueError for rungs that do not increase from 1 or more, or several rungs with a policy that is not
@@ -124,9 +119,9 @@ class Sampler:
         Raises: BadMove where the policy's first move breaks a rule.
         """
         mask_id = self.denoiser.mask_id
-        blank = rows.tokens if self.begun else torch.where(rows.editable, mask_id, rows.tokens)
+        first = rows.tokens if self.begun else torch.where(rows.editable, mask_id, rows.tokens)
         start = torch.full_like(rows.id, -1)
-        canvas = Canvas(blank, rows.editable, self.denoiser.first_carry(len(blank)), mask_id, self.end_id)
+        canvas = Canvas(first, rows.editable, self.denoiser.first_carry(len(first)), mask_id, self.end_id)
         move = self.policy.init(canvas, self._clock(start), noise or Counter(self.seed, rows.id, start))
         guard, live = self._guard(rows), torch.ones_like(start, dtype=torch.bool)
         guard.form(move, start, live, canvas.carry, None)
@@ -134,8 +129,8 @@ class Sampler:
         guard.sees(move, start, live, kept=move.wake > self.total)
         guard.look()
         # A policy may begin with tokens, such as noise: those are written, and committed, before the first pass.
-        tokens = torch.where(rows.editable, move.tokens, blank)
-        events = count_events(blank, tokens, blank, rows.editable, rows.gold, mask_id)
+        tokens = torch.where(rows.editable, move.tokens, first)
+        events = count_events(first, tokens, first, rows.editable, rows.gold, mask_id)
         zero, ladder = torch.zeros_like(rows.id), len(self.rungs)
         state = State(
             rows=rows,

@@ -18,7 +18,8 @@ KINDS = (
     "right_to_wrong",
     "lateral",  # wrong to another wrong
 )
-"""Counted per row. Identity: written_right + wrong_to_right - right_to_wrong = right committed tokens."""
+"""Counted per row. Identity: written_right + wrong_to_right - right_to_wrong = right committed tokens,
+from blanks; of a row that begins with tokens, as many more as were right."""
 
 
 def kinds_of(before: Tensor, after: Tensor, committed: Tensor, gold: Tensor, mask_id: int) -> tuple[Tensor, ...]:

@@ -11,7 +11,7 @@ class Rows(NamedTuple):
     """Examples as the sampler takes them."""
 
     id: Tensor  # [N] int64, the example's own id: what its noise is a function of
-    tokens: Tensor  # [N, L] int64, the given tokens; at editable positions as `Sampler.begun` says
+    tokens: Tensor  # [N, L] int64, the given tokens; what stands at editable positions is for `begun` samplers alone
     editable: Tensor  # [N, L] bool
     features: Tensor  # [N, L, F] int64
     gold: Tensor  # [N, L] int64, the known answer, for counting events; mask_id where there is none

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from dlmreason.across import KINDS
+from dlmreason.analysis import detections
+from dlmreason.analysis.detections import detection
 from dlmreason.analysis.records import Counted, Writer, read
 from dlmreason.analysis.writings import FILE, Writing, pack, unpack, writing
 from tests.entry_points.test_compare import answers
@@ -19,6 +21,7 @@ CLAIMS = {
     "any_length/lengths": "length",
     "any_length/reopen": "reopen",
     "does_wait_survive": "waits",
+    "where_is_the_noise": "noise",
 }
 """Folders of tables and figures, and of which kind they are."""
 
@@ -54,6 +57,10 @@ def part(tmp_path: Path) -> Path:
                 out.append_many(replace(each, **told) for each in answers(arm, rung, right))
     made = [Writing("a", str(n), 0, 4, 2, [1, 2, 2, 1], [True] * 4, "k") for n in range(3)]
     pack(made, folder / FILE)
+    seen = [
+        detection("a", planted, str(n), 0, [0.5, 0.1], [True, False], True, "k") for planted in (1, 0) for n in range(3)
+    ]
+    detections.pack(seen, folder / detections.FILE)
     return folder
 
 
@@ -64,6 +71,7 @@ def test_a_row_for_each_arm_and_a_panel_for_each_part(kind: str, part: Path, tmp
     assert "**toy**" in table and "<!-- toy" in figure
     first = {"order": "| autoregressive | 4 |", "fewer": "| confidence | 1 |", "work": "| 1 | thought.vote, 1 |"}
     first |= {"length": "| confidence | 1 |", "reopen": "| confidence | 1 |", "waits": "| confidence | 1 |"}
+    first |= {"noise": "| a | 1.000 [1.000, 1.000] | 1.000 [1.000, 1.000] |"}
     assert any(line.startswith(first[kind]) for line in table.splitlines()), table
 
 
@@ -89,12 +97,13 @@ def test_a_claim_keeps_which_pass_wrote_which_token_and_of_a_run_without_counter
 @pytest.mark.parametrize(
     ("argv", "words"),
     [
-        (("of=orders",), "of=orders: must be one of order, fewer, work, length, reopen, waits"),
+        (("of=orders",), "of=orders: must be one of order, fewer, noise, work, length, reopen, waits"),
         (("of=order", "from=[nowhere]"), "nowhere: there is no such folder"),
         (("of=order", "from=[]"), "name the folder of one part or more"),
         (("of=order", "from=[EMPTY]"), "writings.parquet"),
         (("of=fewer", "from=[EMPTY]"), "there are no records in it"),
         (("of=work", "from=[EMPTY]"), "there are no records in it"),
+        (("of=noise", "from=[EMPTY]"), "there are no records in it"),
         (("of=fewer",), "from: needs a value"),
     ],
 )

@@ -64,7 +64,7 @@ def arms(reopen: Any, wrong: int) -> Any:
     task = sudoku(7)
     inner = presets.revising("random", 2, 1)
     policy = inner if reopen is None else Window(inner, 4, 6, reopen)
-    return task, replace(diffusion(task, policy), draft=Draft(4, wrong))
+    return task, replace(diffusion(task, policy), start=Draft(4, wrong))
 
 
 @pytest.mark.parametrize("reopen", ["none", "one", "all", None])

@@ -27,9 +27,7 @@ EXAMPLES = list(TASK.examples("test"))
 def diffusion(policy: str, thoughts: Thoughts | None) -> DiffusionArm:
     reads = network(TASK, "bidirectional", thought=True)
     denoiser = Denoise(reads, TASK.vocabulary(True).mask_id, TASK.length(in_place=False, thought=True))
-    return DiffusionArm(
-        "it", TASK, reads, denoiser, POLICIES[policy], width=3, chunk=4, thought=True, thoughts=thoughts
-    )
+    return DiffusionArm("it", TASK, reads, denoiser, POLICIES[policy], width=3, chunk=4, thought=True, start=thoughts)
 
 
 def autoregressive(thoughts: Thoughts | None) -> AutoregressiveArm:

@@ -193,6 +193,27 @@ def test_a_corrector_lowers_the_bias_of_the_passes_around_it_and_loses_to_as_man
     assert distance(law) == pytest.approx(uncorrected, abs=5e-7)
 
 
+@pytest.mark.parametrize("begin", [1.0, 0.2])
+def test_it_may_begin_part_way_and_ends_as_ever(begin: float) -> None:
+    policy, whole = corrected(UNIFORM, corrections=2, begin=begin), corrected(UNIFORM, corrections=2)
+    index = torch.arange(8)
+    assert policy.time(index, 7).tolist() == (begin * whole.time(index, 7)).tolist()
+    full = canvas([[0, 1, 0]])
+    move = policy.init(full, clock(-1, 7), Laws())
+    assert move.tokens.equal(full.tokens) and move.ask.level.item() == pytest.approx(1 - begin)
+
+
+def test_of_little_noise_a_text_is_changed_little() -> None:
+    """The share of a text that the first pass changes is no more than the noise that it is taken to hold."""
+    full, said = canvas([[0] * 10]), [[0.5, 0.3, 0.2]] * 10
+    changed = []
+    for begin in (1.0, 0.3, 0.01):
+        noise = Laws()
+        Reversal(UNIFORM, begin=begin)(full, reading(full, said), clock(0, 4), (), noise)
+        changed.append(1 - float(noise.law.exp()[0, :, 0].mean()))
+    assert changed[0] > changed[1] > changed[2] and changed[2] < 0.01
+
+
 def test_with_no_corrections_it_is_ancestral() -> None:
     assert corrected(UNIFORM, corrections=0) == Reversal(UNIFORM)
 
@@ -379,6 +400,11 @@ def test_what_it_declares() -> None:
         (lambda: Reversal(UNIFORM, corrections=1), "corrections=1 with corrector=None: give a corrector"),
         (lambda: Reversal(UNIFORM, corrector=Corrector()), "corrections=0 with corrector=Corrector"),
         (lambda: corrected(UNIFORM, corrections=-1), "corrections=-1"),
+        (
+            lambda: Reversal(UNIFORM, begin=0),
+            "begin=0 is the time of the first pass: give a number above 0 and at most 1",
+        ),
+        (lambda: corrected(UNIFORM, begin=1.5), "begin=1.5 is the time"),
         (lambda: corrected(UNIFORM, sites=0), "sites=0: a block has at least 1 position"),
         (lambda: corrected(UNIFORM, pick="best"), "pick='best' is not known: choose even or noise"),  # type: ignore[arg-type]
     ],

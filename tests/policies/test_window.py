@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
 
 from dlmreason.canvas import NEVER, block_numbers
 from dlmreason.policies.doubt import AtRandom, Doubt, LowestQuality
@@ -94,14 +93,15 @@ def test_an_inner_policy_that_settles_moves_on_at_once() -> None:
     assert [int(state.nfe) for state in Sampler(planning, ToySudoku(), (9,), width=4).run(sudoku_rows(4))] == [6] * 4
 
 
-def drafted(rows: Rows) -> Tensor:
+def drafted(rows: Rows) -> Rows:
     """The first five blanks written as known."""
-    return torch.where(block_numbers(rows.editable, 5, False) == 0, rows.gold, 4)
+    first = block_numbers(rows.editable, 5, False) == 0
+    return rows._replace(tokens=torch.where(rows.editable, torch.where(first, rows.gold, 4), rows.tokens))
 
 
 @pytest.mark.parametrize("reopen", ["none", "one", "all"])
 def test_it_begins_at_the_first_block_with_a_blank(reopen: Any) -> None:
-    walk = states(Window(DOUBT, 5, 8, reopen), 16, draft=drafted)
+    walk = states(Window(DOUBT, 5, 8, reopen), 16, drafted(sudoku_rows(4)), begun=True)
     first = (block_numbers(walk[0].rows.editable, 5, False) == 0) & walk[0].rows.editable
     known = GRID.expand(4, -1)[first]
     assert torch.equal(walk[0].tokens[first], known)
