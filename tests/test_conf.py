@@ -280,7 +280,7 @@ def test_a_key_that_the_target_does_not_take_is_refused(file: str, place: tuple[
         launch.instantiate(content, "it")
 
 
-WITHOUT = ("reasoning_gym", "correcting", "sudoku6x6_wait", "boolean_wait")
+WITHOUT = ("reasoning_gym", "correcting", "counting", "sudoku6x6_wait", "boolean_wait")
 
 
 @pytest.mark.parametrize("option", [option for option in TREE.options("task") if option not in WITHOUT])

@@ -34,7 +34,7 @@ def test_three_generators_of_reasoning_gym(generator: str, tmp_path: Path) -> No
 def goes(task: str, settings: list[str], folder: Path) -> None:
     if task == "reasoning_gym":
         pytest.importorskip("reasoning_gym", reason="reasoning-gym is not installed")
-    thoughts = WITHOUT_THOUGHTS if task == "reasoning_gym" else ()
+    thoughts = WITHOUT_THOUGHTS if task in ("reasoning_gym", "counting") else ()
     assert experiment(folder, f"task={task}", *settings, *BUDGET, *thoughts, of=ANY) == 0
     found = read(folder / "records.jsonl", Record).items
     arms = {record.arm.partition(".")[0] for record in found}
