@@ -6,6 +6,7 @@ how much of it there is. Puzzles are what is drawn at random, several seeds of o
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from itertools import zip_longest
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ import numpy.typing as npt
 
 from dlmreason.analysis.comparison import Table
 from dlmreason.analysis.detections import Detection, Start
-from dlmreason.analysis.statistics import resampled
+from dlmreason.analysis.statistics import RESAMPLES
 
 Floats = npt.NDArray[np.float64]
 
@@ -114,8 +115,15 @@ def _by_puzzle(rows: Iterable[tuple[str, Sequence[float]]]) -> Floats:
 
 def _share(columns: Floats, statistic: Callable[[Floats], Floats]) -> Share:
     value = float(statistic(columns.sum(0, keepdims=True))[0])
-    low, high = np.quantile(statistic(resampled(columns, 0)), [0.025, 0.975])
+    low, high = np.quantile(statistic(_times_drawn(len(columns)) @ columns), [0.025, 0.975])
     return Share(value, float(low), float(high))
+
+
+@cache
+def _times_drawn(puzzles: int) -> Floats:
+    """[RESAMPLES, puzzles]: how often each is drawn when as many are drawn again: made once for hundreds of shares."""
+    drawn = np.random.default_rng(0).multinomial(puzzles, np.full(puzzles, 1 / puzzles), RESAMPLES)
+    return drawn.astype(np.float64)
 
 
 class Bin(NamedTuple):
@@ -161,8 +169,7 @@ def _fates(answer: str, start: Start) -> list[float]:
     """[6]: planted errors that are right now, and all; right tokens that are wrong now, and all; 1 where nothing is
     wrong, and 1."""
     # A text may end too early.
-    told = zip_longest(*(text.split() for text in (start.begun, start.right, answer)), fillvalue="")
-    counts = np.zeros(6)
-    for begun, right, now in told:
-        counts += [begun != right and now == right, begun != right, begun == right != now, begun == right, 0, 0]
-    return [*counts[:4].tolist(), float(counts[0] == counts[1] and not counts[2]), 1.0]
+    told = list(zip_longest(*(text.split() for text in (start.begun, start.right, answer)), fillvalue=""))
+    planted = [right == now for begun, right, now in told if begun != right]
+    others = [right != now for begun, right, now in told if begun == right]
+    return [sum(planted), len(planted), sum(others), len(others), all(planted) and not any(others), 1]
