@@ -16,7 +16,6 @@ CLAIMS = {
     "parallel_tokens": "order",
     "fewer_passes": "fewer",
     "work_per_token": "work",
-    "does_wait_survive": "waits",
 }
 
 
