@@ -87,7 +87,7 @@ backfill: .venv/.stamp  ## NAME=<name>: makes the W&B run of outputs/<name> anew
 	@test -n '$(NAME)' || { echo 'say which: make backfill NAME=<name>, a folder of outputs/' >&2; exit 2; }
 	@$(RUN) -m dlmreason.backfill name=$(NAME) $(ARGS)
 
-claim: .venv/.stamp  ## FROM='outputs/a outputs/b' TO=experiments/<claim>: what of a claim's runs is committed: seconds
+claim: .venv/.stamp  ## FROM='outputs/a outputs/b' TO=experiments/<claim>: what of a claim's runs is committed; FROM may name the claim, to add a seed: seconds
 	@test -n '$(FROM)' -a -n '$(TO)' || { echo "say which: make claim FROM='outputs/demo outputs/demo_1' TO=experiments/demo" >&2; exit 2; }
 	@$(RUN) -m dlmreason.claim from="[$$(echo $(FROM) | tr ' ' ,)]" to='$(TO)' $(ARGS)
 

@@ -186,7 +186,7 @@ def _choose(path: Path, found: Mapping[str, Any], settings: Mapping[str, Any], e
         "trials": settings["tuning"]["trials"],
         "seed": settings["seed"],
         "accuracy": {arm: each.accuracy for arm, each in found.items()},
-        "arms": {arm: tuning.nested(each.settings) for arm, each in found.items()},
+        "arms": {arm: tuning.nested(found[arm].settings) if arm in found else {} for arm in settings["arms"]},
     }
     disk.write(path, yaml.safe_dump(content, sort_keys=False, allow_unicode=True))
     for arm, each in found.items():

@@ -38,7 +38,10 @@ class Space(NamedTuple):
 
 
 def spaces_of(settings: Mapping[str, Any]) -> dict[str, Space]:
-    """The grid of every arm of an experiment. Raises: BadInput, with everything that is wrong."""
+    """The grid of every arm of an experiment but those whose space is null, which stay as they are.
+
+    Raises: BadInput, with everything that is wrong.
+    """
     given, arms, trials = settings["tuning"]["space"], settings["arms"], settings["tuning"]["trials"]
     problems = [
         refusal(f"tuning.space.{arm}", "...", f"there is no such arm; there are {', '.join(arms)}")
@@ -47,10 +50,13 @@ def spaces_of(settings: Mapping[str, Any]) -> dict[str, Space]:
     ]
     spaces = {}
     for arm in arms:
+        if given.get(arm, {}) is None:
+            continue
         if not given.get(arm):
             problems.append(
                 f"tuning.space.{arm}: every arm is tuned with the same number of trials, and this one has no values "
-                f"to try: declare lists of them, or leave the arm out with ~arms.{arm}"
+                f"to try: declare lists of them, say null for an arm that is to stay as it is, or leave the arm out "
+                f"with ~arms.{arm}"
             )
             continue
         space = _space(arm, given[arm])
@@ -65,6 +71,8 @@ def spaces_of(settings: Mapping[str, Any]) -> dict[str, Space]:
         spaces[arm] = space
     if problems:
         raise launch.BadInput(*problems)
+    if not spaces:
+        raise launch.BadInput("tuning.space: every arm is to stay as it is: declare values to try for one at least")
     return spaces
 
 

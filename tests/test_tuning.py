@@ -57,6 +57,7 @@ def test_a_space_is_read_as_it_is_declared() -> None:
     )  # keys sorted
     assert {arm: space.size for arm, space in spaces.items()} == {"one": 8, "two": 9}
     listed = spaces_of(settings(two={"rules": [["vote"], ["quality"]], "temperature": [0.1, 0.2, 0.3, 0.4]}))["two"]
+    assert list(spaces_of(settings(two=None))) == ["one"], "an arm whose space is null stays as it is"
     assert listed.keys == ("rules", "temperature") and listed.values[0] == (["vote"], ["quality"])
 
 
@@ -66,6 +67,7 @@ def test_a_space_is_read_as_it_is_declared() -> None:
         (settings(9), r"tuning.trials=9: the space of arm one has 4 x 2 = 8 settings: .* lower tuning.trials to 8"),
         (settings(three={"a": [1]}), r"tuning.space.three=...: there is no such arm; there are one, two"),
         (settings(two={}), r"tuning.space.two: every arm is tuned with the same number of trials.* ~arms.two"),
+        (settings(one=None, two=None), r"tuning.space: every arm is to stay as it is"),
         (settings(two={"temperatur": [1.0]}), r"arm two has no such setting; nearest: temperature"),
         (settings(one={"policy": [1, 2]}), r"tuning.space.one.policy: is a group of settings"),
         (settings(two={"temperature": []}), r"tuning.space.two.temperature: must be a list of at least one"),

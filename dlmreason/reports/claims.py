@@ -1,8 +1,9 @@
 """The page of all claims: what they answer together, and what each asked, what it foretold, what came out.
 
 This file decides how the table of claims and a claim's own text are read: a row of a Markdown table names a claim and
-links to its text, whose parts begin with what they are, `**Question.** ...`. It adds nothing to what they say, and
-a claim whose text is missing is named.
+links to its text, whose parts begin with what they are, `**Question.** ...`; a later section of the text, under a
+heading of its own, has the same parts as `*Question.* ...`. It adds nothing to what they say, and a claim whose text
+is missing is named.
 """
 
 import base64
@@ -17,22 +18,44 @@ from dlmreason.reports import sections, shell
 from dlmreason.reports.markup import fold, section, table
 from dlmreason.reports.speeds import SPEEDS
 
-PARTS = ("Question", "Prediction", "Verdict", "What stands out", "What would change our mind")
-"""Of a claim's text what stands on the page; the result is in its figures and tables."""
+FORM = (
+    "Question",
+    "Prediction",
+    "Command",
+    "Cost",
+    "Result",
+    "Verdict",
+    "How this could be unfair",
+    "What would change our mind",
+)
+"""The parts of a claim's text, all of them, in this order."""
+SHOWN = tuple(name for name in FORM if name not in {"Command", "Cost", "Result"})
+"""Of a claim's text what stands on the page: its row has command and cost, and the result is in figures and tables."""
 DATA = (".jsonl", ".jsonl.gz", ".parquet", ".csv")
 """How what is counted or measured is kept."""
 
-FOOT = "One file, no network. Each claim's own text has its result, its cost and how to run it."
+FOOT = "One file, no network. Each claim's own text has its result and all commands."
+ROW = re.compile(r"\| *\[([\w.-]+)\]\(([^)\s]+)\) *" + r"\|([^|]*)" * 4 + r"\| *")
 
 
 class Claim(NamedTuple):
     """A row of the table of claims, and what its text says."""
 
     name: str
-    recipe: str
     place: Path  # of its text, which may be missing
     verdict: str
-    parts: dict[str, str]
+    figure: str  # a link
+    command: str
+    cost: str
+    parts: dict[str, str]  # those that are shown
+
+
+class Part(NamedTuple):
+    """A part of a claim's text."""
+
+    section: str  # its heading; "" before the first
+    name: str  # one of FORM
+    text: str
 
 
 class NoClaims(ValueError):
@@ -41,12 +64,17 @@ class NoClaims(ValueError):
 
 def read(folder: Path) -> list[Claim]:
     """The claims of a folder, in the order of the table in its README.md. Raises: NoClaims, OSError."""
-    rows = re.findall(
-        r"^\| *([\w.-]+) *\|(.*)\| *\[[^\]]*\]\(([^)\s]+)\) *\|(.*)\|\s*$", _text(folder / "README.md"), re.M
-    )
+    place, shape = folder / "README.md", "| [name](place) | verdict | figure | command | cost |"
+    rows = [line for line in _text(place).split("\n") if re.match(r"\|(?! claim \|)(?![-:| ]+$)", line)]
     if not rows:
-        raise NoClaims(f"{folder / 'README.md'}: holds no row `| name | recipe | [text](place) | verdict |`")
-    return [_claim(folder, *row) for row in rows]
+        raise NoClaims(f"{place}: holds no row `{shape}`")
+    return [_claim(folder, *_cells(row, place, shape)) for row in rows]
+
+
+def _cells(row: str, place: Path, shape: str) -> tuple[str, ...]:
+    if told := ROW.fullmatch(row):
+        return tuple(cell.strip() for cell in told.groups())
+    raise NoClaims(f"{place}: `{row[:60]}` is no row `{shape}`")
 
 
 def answer(folder: Path) -> list[str]:
@@ -63,17 +91,29 @@ def answer(folder: Path) -> list[str]:
     return found
 
 
-def _claim(folder: Path, name: str, recipe: str, place: str, verdict: str) -> Claim:
-    path = folder / place
-    text = _text(path) if path.is_file() else ""
-    found: dict[str, str] = {}
-    part = ""
+def parts(text: str) -> list[Part]:
+    """A claim's text by its parts; headings, tables, figures and commands are left out."""
+    found: list[Part] = []
+    heading, inside = "", False
     for paragraph in re.split(r"\n\s*\n", text):
-        if told := re.match(r"\*\*([^*]+?)\.?\*\*\s*(.*)", paragraph, re.S):
-            part, found[told[1]] = told[1], told[2].strip()
-        elif part and not paragraph.startswith(("#", "|", "!", "    ")):
-            found[part] += f"\n\n{paragraph.strip()}"
-    return Claim(name, recipe.strip(), path, verdict.strip(), {part: found[part] for part in PARTS if part in found})
+        if paragraph.startswith("## "):
+            heading, inside = paragraph[3:].strip(), False
+        elif told := re.match(rf"(\*\*?)({'|'.join(FORM)})\.?\1[.\s]*(.*)", paragraph, re.S):
+            found.append(Part(heading, told[2], told[3].strip()))
+            inside = True
+        elif inside and not paragraph.startswith(("#", "|", "!", "    ")):
+            found[-1] = found[-1]._replace(text=f"{found[-1].text}\n\n{paragraph.strip()}")
+    return found
+
+
+def _claim(folder: Path, name: str, place: str, verdict: str, figure: str, command: str, cost: str) -> Claim:
+    path = folder / place
+    shown: dict[str, str] = {}
+    for part in parts(_text(path) if path.is_file() else ""):
+        if part.name in SHOWN:
+            said = f"**{part.section}.**\n{part.text}" if part.section else part.text
+            shown[part.name] = "\n\n".join(filter(None, (shown.get(part.name), said)))
+    return Claim(name, path, verdict, figure, command, cost, {each: shown[each] for each in SHOWN if each in shown})
 
 
 def _text(path: Path) -> str:
@@ -99,8 +139,8 @@ def write(folder: Path, to: Path) -> Path:
 
 
 def _section(claim: Claim, page: Path) -> str:
-    parts = [("Recipe", claim.recipe), *claim.parts.items()]
-    said = "".join(f"<dt>{escape(name)}</dt><dd>{inline(text)}</dd>" for name, text in parts)
+    rows = [("Command", claim.command), ("Cost", claim.cost), *claim.parts.items()]
+    said = "".join(f"<dt>{escape(name)}</dt><dd>{inline(text)}</dd>" for name, text in rows)
     return section(_anchor(claim), claim.name, "", f'<dl class="run">{said}</dl>{"".join(_kept(claim, page))}')
 
 
@@ -141,7 +181,7 @@ def _anchor(claim: Claim) -> str:
 
 def inline(text: str) -> str:
     """A paragraph of Markdown as HTML: code, strong words and lists as lines; a link is its text."""
-    plain = re.sub(r"!?\[([^\]]*)\]\([^)\s]*\)", r"\1", text)
+    plain = re.sub(r"!?\[([^\]]*)\]\([^)\s]*\)", r"\1", re.sub(r"^\* ", "• ", text))
     parts: Sequence[str] = re.split(r"`([^`]+)`", plain)
     return "".join(f"<code>{escape(part)}</code>" if i % 2 else _strong(part) for i, part in enumerate(parts))
 

@@ -103,8 +103,8 @@ def fit(
     if state is not None:
         _check_same(state["identity"], identity, folder)
     start = 0 if state is None else int(state["update"])
-    learner = Learner(network.to(device), stages, sheets, settings, updates, seed, start)
-    keeper = _Keeper(folder, checkpoints, identity, network, settings, updates, log, validate, ladder)
+    keeper = _Keeper(folder, checkpoints, identity, network.to(device), settings, updates, log, validate, ladder)
+    learner = Learner(network, stages, sheets, settings, updates, seed, start, keeper.made)
     if state is not None:
         keeper.restore(learner, state)
     if start < updates:
@@ -168,15 +168,15 @@ class _Keeper(Callback):
             trainer.optimizers[0].load_state_dict(self._optimizer)
         self._since = time.monotonic()
 
-    def on_train_batch_end(self, trainer: Trainer, pl_module: Any, outputs: Any, batch: int, batch_idx: int) -> None:
-        done, learner = batch + 1, pl_module
+    def made(self, learner: Learner, update: int) -> None:
+        done = update + 1
         self.average.update()
         shares = self.settings.snapshots_at(done, self.updates)
         last = done == self.updates
         if last or done % self.settings.log_every == 0:
             means = learner.taken_means()
             self._note = f"loss {means['loss']:.3f}"
-            self._tell({"update": done} | means | {"lr": self.settings.rate(batch, self.updates)})
+            self._tell({"update": done} | means | {"lr": self.settings.rate(update, self.updates)})
         if last or shares:
             self._look(shares, done)
         if self.ladder is not None and self.settings.ladder_at(done, self.updates):
@@ -186,7 +186,7 @@ class _Keeper(Callback):
         if self.progress is not None:
             self.progress.advance(note=self._note)
         if last or self.watch.received is not None or done % self.settings.checkpoint_every == 0:
-            self._save(trainer, learner, done)
+            self._save(learner, done)
         self.stop_if_told(done)
 
     def stop_if_told(self, done: int) -> None:
@@ -219,14 +219,14 @@ class _Keeper(Callback):
         self._since = time.monotonic()
         return {"update": done} | measured
 
-    def _save(self, trainer: Trainer, learner: Learner, done: int) -> None:
+    def _save(self, learner: Learner, done: int) -> None:
         self._pause()
         state = {
             "identity": self.identity,
             "update": done,
             "network": self.network.state_dict(),
             "average": self.average.state(),
-            "optimizer": trainer.optimizers[0].state_dict(),
+            "optimizer": learner.trainer.optimizers[0].state_dict(),
             "sums": learner.sums,
             "history": self.history,
             "seconds": self.seconds,

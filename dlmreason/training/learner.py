@@ -1,13 +1,16 @@
 """One update of the weights, as Lightning wants it told.
 
 This file decides how an objective's loss becomes an update: what the batch is, which seed its noise has, the learning
-rate, the clipped gradient, the step. It makes the step itself, for the hooks that Lightning calls around each of these
-cost a small network a part of its time, and no precision offered here scales gradients. It only trains: it knows no
-task, no policy, no file and no screen. Everything that an update depends on beside the weights is a function of (seed,
-update), so that a resumed training repeats the undisturbed one bit by bit; the "data loader" is therefore just the
-numbers of the updates still to be made. An objective whose rows go on from update to update adds its state and who sits
-where, which are kept here and saved with the weights.
+rate, the clipped gradient, the step. It makes the step itself, and several of them for each "batch" of Lightning's, for
+the hooks that Lightning calls around each of these cost a small network a part of its time, and no precision offered
+here scales gradients. It only trains: it knows no task, no policy, no file and no screen. Everything that an update
+depends on beside the weights is a function of (seed, update), so that a resumed training repeats the undisturbed one
+bit by bit; the "data loader" is therefore just numbers, those of the first update of each `AT_ONCE`. An objective whose
+rows go on from update to update adds its state and who sits where, which are kept here and saved with the weights.
 """
+
+from collections.abc import Callable
+from typing import Self
 
 import torch
 from lightning.pytorch import LightningModule
@@ -29,8 +32,16 @@ class DivergedError(RuntimeError):
         self.ids = ids
 
 
+AT_ONCE = 16
+"""Updates for which Lightning is asked once."""
+
+
 class Learner(LightningModule):
-    """Trains `network` from update `start` to `updates`."""
+    """Trains `network` from update `start` to `updates`.
+
+    made: told (this, the number of the update, from 0) of every update when it is made. What it raises ends the
+    training.
+    """
 
     def __init__(
         self,
@@ -41,18 +52,19 @@ class Learner(LightningModule):
         updates: int,
         seed: int,
         start: int,
+        made: Callable[[Self, int], None],
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.network, self.objective, self.sheets, self.settings = network, objective, sheets, settings
-        self.updates, self.seed, self.start = updates, seed, start
+        self.updates, self.seed, self.start, self.made = updates, seed, start, made
         self.order = Order(len(sheets), settings.batch_size, seed)
         self.sums: dict[str, tuple[Tensor, int]] = {}  # of the metrics since they were last taken: sum and count
         self.seated = torch.empty(0, dtype=torch.int64)  # [B], the examples of the rows
         self.state: State | None = None  # of an objective that goes on from update to update
 
     def train_dataloader(self) -> range:
-        return range(self.start, self.updates)
+        return range(self.start, self.updates, AT_ONCE)
 
     def configure_optimizers(self) -> Optimizer:
         return optimizer_of(self.network, self.settings)
@@ -61,8 +73,12 @@ class Learner(LightningModule):
         self.sheets = self.sheets.to(self.device)
         self._generator = torch.Generator(self.device)
 
-    def training_step(self, update: int, batch_idx: int) -> None:
-        optimizer = self.trainer.optimizers[0]
+    def training_step(self, first: int, batch_idx: int) -> None:
+        for update in range(first, min(first + AT_ONCE, self.updates)):
+            self._make(update, self.trainer.optimizers[0])
+            self.made(self, update)
+
+    def _make(self, update: int, optimizer: Optimizer) -> None:
         # Set, not scheduled: the rate is a function of the update's number, so there is no state to resume.
         for group in optimizer.param_groups:
             group["lr"] = group[RELATIVE] * self.settings.rate(update, self.updates)

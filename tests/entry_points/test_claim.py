@@ -40,6 +40,17 @@ def test_a_claim_keeps_every_record_and_makes_its_table_again(two: list[Path], t
     assert {name: (kept / name).read_bytes() for name in made} == made
 
 
+def test_a_claim_and_a_further_seed_are_what_both_runs_are(two: list[Path], tmp_path: Path) -> None:
+    at_once, step_by_step = tmp_path / "at once", tmp_path / "step by step"
+    assert claim(two, at_once) == claim(two[:1], step_by_step) == claim([step_by_step, two[1]], step_by_step) == 0
+    kept = {path.name for path in at_once.iterdir() if path.is_file()} - {"report.html"}  # which names its folder
+    assert {"records.parquet", "timings.jsonl", "run.json", "table.md", "figure.svg"} <= kept
+    assert {name: (step_by_step / name).read_bytes() for name in kept} == {
+        name: (at_once / name).read_bytes() for name in kept
+    }
+    assert claim([step_by_step, two[1]], tmp_path / "x") == 2, "a seed that is there already"
+
+
 def test_what_is_told_of_the_runs_names_no_place_of_the_machine(two: list[Path], tmp_path: Path) -> None:
     kept = tmp_path / "x"
     for folder in two:

@@ -126,7 +126,7 @@ def test_a_folder_without_a_usable_row_is_refused(tmp_path: Path, capsys: pytest
 def test_the_page_of_claims_shows_it(measured: Path, tmp_path: Path) -> None:
     root = tmp_path / "experiments"
     assert start("claim", f"from=[{measured}]", f"to={root / 'short_answers'}") == 0
-    (root / "README.md").write_text("| short_answers | `make` | [it](short_answers/README.md) | crossed |\n")
+    (root / "README.md").write_text("| [short_answers](short_answers/README.md) | crossed | | `make` | |\n")
     (root / "short_answers" / "README.md").write_text("**Question.** How fast?\n\n**Verdict.** So fast.\n")
     page = claims.write(root, tmp_path / "claims.html").read_text()
     assert "data:image/svg+xml" in page and "short_answers/table.md" in page

@@ -32,6 +32,15 @@ def done(tmp_path_factory: pytest.TempPathFactory, finished: Path) -> Path:
     return folder
 
 
+def test_an_arm_that_stays_as_it_is_has_no_trial_and_is_named_all_the_same(done: Path, tmp_path: Path) -> None:
+    for part in ("models", "training"):
+        copy(done / part, tmp_path / "out" / part)
+    assert tune(tmp_path / "out", f"tuning.space.{ARMS[0]}=null") == 0
+    assert {trial.arm for trial in read(tmp_path / "out" / "tuning.jsonl", Trial).items} == set(ARMS[1:])
+    theirs, ours = (yaml.safe_load((folder / "tuning.yaml").read_text())["arms"] for folder in (done, tmp_path / "out"))
+    assert ours == theirs | {ARMS[0]: {}}
+
+
 def refuse_the_test_split(patch: pytest.MonkeyPatch) -> None:
     real = StarGraph.examples
 

@@ -16,9 +16,13 @@ def folder_of(tmp_path: Path, text: str = "word") -> Path:
     """A table of two claims, one of which has its text and figure."""
     root = tmp_path / "experiments"
     (root / "one").mkdir(parents=True)
-    rows = f"| one | `make {text}` | [one/](one/README.md) | {text} |\n| two | r | [two/](two/README.md) | open |\n"
+    rows = (
+        f"| [one](one/README.md) | {text} | [figure](one/figure.svg) | `make {text}` | an hour |\n"
+        "| [two](two/README.md) | open | | r | |\n"
+    )
     (root / "README.md").write_text(
-        f"# Claims\n\nAll in all: {text}\n\n| claim | recipe | result | verdict |\n|---|---|---|---|\n{rows}"
+        f"# Claims\n\nAll in all: {text}\n\n| claim | verdict | figure | command | cost |\n|---|---|---|---|---|\n"
+        + rows
     )
     parts = f"# one\n\n**Question.** Is {text}?\n\nMore.\n\n**Prediction** (before). {text}\n\n**Verdict.** {text}\n"
     (root / "one" / "README.md").write_text(parts, encoding="utf-8", errors="replace")
@@ -33,13 +37,24 @@ def test_every_claim_of_this_repository_has_its_question_and_its_verdicts(tmp_pa
     said = claims.answer(ROOT)
     assert said and all(unescape(claims.inline(paragraph)) in text for paragraph in said)
     for claim in found:
-        assert "Question" in claim.parts and {"Verdict", "What stands out"} & claim.parts.keys(), claim.name
-        for said in (claim.verdict, *claim.parts.values()):
+        assert tuple(claim.parts) == claims.SHOWN, claim.name
+        for said in (claim.verdict, claim.command, claim.cost, *claim.parts.values()):
             assert said and unescape(claims.inline(said)) in text, claim.name
     assert "Not everything could be read" not in text and "<script" not in text
     assert text.count("data:image/svg+xml") == len(list(ROOT.rglob("*.svg")))
     for path in [each for each in ROOT.rglob("*") if each.name.endswith(claims.DATA)]:
         assert path.name in text
+
+
+def test_a_later_section_of_a_text_says_its_parts_under_its_heading(tmp_path):
+    root = folder_of(tmp_path)
+    later = "## Larger\n\nOn the way.\n\n*Question.* And now?\n\n| a |\n\n*Verdict.* Alike.\n\nStill.\n"
+    with (root / "one" / "README.md").open("a") as text:
+        text.write(f"\n**What would change our mind.** More.\n\n{later}")
+    parts = claims.read(root)[0].parts
+    assert parts["Question"] == "Is word?\n\nMore.\n\n**Larger.**\nAnd now?"
+    assert parts["Verdict"] == "word\n\n**Larger.**\nAlike.\n\nStill."
+    assert parts["What would change our mind"] == "More."
 
 
 def test_a_claim_of_measurements_alone_shows_its_figure_and_says_what_is_kept(tmp_path):
@@ -71,6 +86,14 @@ def test_a_folder_without_a_table_is_refused(tmp_path):
     (tmp_path / "README.md").write_text("# nothing\n")
     with pytest.raises(claims.NoClaims, match=r"README.md: holds no row"):
         claims.read(tmp_path)
+
+
+def test_a_row_of_another_shape_is_refused_not_left_out(tmp_path):
+    root = folder_of(tmp_path)
+    with (root / "README.md").open("a") as table:
+        table.write("| three | `make` | [three/](three/README.md) | open |\n")
+    with pytest.raises(claims.NoClaims, match=r"`\| three \| .* is no row"):
+        claims.read(root)
 
 
 @pytest.mark.parametrize(
