@@ -4,6 +4,7 @@ A group without a builder here fails the first test, and a file that its target 
 """
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,14 @@ SMALL = ("network=tiny", "budget=tiny", "device=cpu", "threads=1", *FEW)
 Settings = dict[str, Any]
 
 
+@cache
+def tree_of(primary: str) -> Tree:
+    """One for all tests: a tree keeps what it has composed."""
+    return Tree(CONF, primary)
+
+
 def composed(*overrides: str, primary: str = "experiment") -> Settings:
-    tree = Tree(CONF, primary)
+    tree = tree_of(primary)
     with tree.open():
         return tree.settings(overrides, launch.RULES, ())
 
