@@ -63,9 +63,9 @@ def policies_of(settings: Mapping[str, Any]) -> dict[str, Policy | None]:
                 f"arms.{name}.stale_cache: it is for a diffusion model that reads all anew with each pass, and "
                 f"models.{arm['model']} has an exact cache or carries a state: leave it out"
             )
-        for key in ("draft", "planted"):
-            if arm.get(key) and arm["kind"] == "autoregressive":
-                raise launch.BadInput(f"arms.{name}.{key}: an autoregressive arm writes from its prompt: leave it out")
+        begun = {"draft": _draft(name, arm, settings["trusted"]), "planted": arm.get("planted", 0)}
+        for key in (key for key, start in begun.items() if start and arm["kind"] == "autoregressive"):
+            raise launch.BadInput(f"arms.{name}.{key}: an autoregressive arm writes from its prompt: leave it out")
         if arm["kind"] == "autoregressive":
             if "quality" in arm["rules"] and not taught.quality:
                 raise launch.BadInput(
