@@ -1,6 +1,6 @@
 """Variants of `change_of_mind` with more layers: think only where in doubt, go back where a change made it worse.
 
-Decides compositions, no mechanism. The numbers are starting points: nothing is tuned yet.
+Decides compositions, no mechanism. The numbers are starting points, which no search has confirmed.
 """
 
 from dlmreason.canvas import Policy

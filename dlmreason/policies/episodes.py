@@ -1,6 +1,6 @@
 """Policies for a network that carries: annealed episodes, with and without noise and memory, and the carry alone.
 
-Decides compositions, no mechanism. The numbers are starting points: nothing is tuned yet.
+Decides compositions, no mechanism. The numbers are starting points, which no search has confirmed.
 """
 
 from dlmreason.canvas import Policy
