@@ -20,6 +20,7 @@ CLAIMS = {
     "work_per_token": "work",
     "any_length/lengths": "length",
     "any_length/reopen": "reopen",
+    "does_wait_survive": "waits",
     "where_is_the_noise": "noise",
 }
 """Folders of tables and figures, and of which kind they are."""
