@@ -10,6 +10,7 @@ import inspect
 import re
 import sys
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -41,8 +42,13 @@ class Row(NamedTuple):
     deviation: str
 
 
-def rows() -> Iterator[Row]:
+@cache
+def rows() -> tuple[Row, ...]:
     """A row for each file of conf/policy."""
+    return tuple(_rows())
+
+
+def _rows() -> Iterator[Row]:
     from dlmreason import assembly, assembly_arms
     from dlmreason.policies.facts import facts_of
 

@@ -11,6 +11,7 @@ import pytest
 from tests.mutants import FOLDERS, ROOT, Mutant, Seen, files, sample
 
 
+@pytest.mark.slow
 def test_every_mutant_is_one_change_that_still_compiles() -> None:
     found = sample(10**6)
     assert len(found) > 500 and {each.kind for each in found} == {

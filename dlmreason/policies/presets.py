@@ -9,6 +9,7 @@ from dlmreason.policies.doubt import AtRandom, Doubt, LowestConfidence, LowestQu
 from dlmreason.policies.ordered import Ordered
 from dlmreason.policies.posterior import Posterior, Schedule
 from dlmreason.policies.voting import Vote
+from dlmreason.policies.window import Window
 from dlmreason.policies.wrappers import Certify, Judged, KeepBest, Restart
 
 ORDERS: dict[str, scores.PositionScore] = {
@@ -25,6 +26,18 @@ def ordered(order: str = "confidence", count: int | None = None, temperature: fl
     if order not in ORDERS:
         raise ValueError(f"order={order!r} is not known: choose one of {', '.join(ORDERS)}")
     return Ordered(ORDERS[order], count, temperature)
+
+
+def in_blocks(
+    size: int = 8,
+    passes: int = 8,
+    order: str = "confidence",
+    count: int | None = None,
+    temperature: float = 0.0,
+    by_position: bool = True,
+) -> Policy:
+    """`ordered` in one block of `size` positions after another, `passes` in each; see `Window`."""
+    return Window(ordered(order, count, temperature), size, passes, by_position=by_position)
 
 
 def ancestral(schedule: Schedule) -> Policy:

@@ -36,9 +36,9 @@ class Window:
     positions are counted.
 
     It begins at the first block with a blank. Settles after the last block, and where texts end in a token of their
-    own, after the first one that leaves such a token before it or in it. Blanks beyond the window are read as blanks.
-    Scores given inside compare answers of one window and no others, so none is handed out: a judge of whole answers
-    stands outside.
+    own, after the first one that leaves such a token before it or in it. Blanks beyond the window are read as blanks,
+    and what a network carries is handed on from block to block. Scores given inside compare answers of one window and
+    no others, so none is handed out: a judge of whole answers stands outside.
     """
 
     inner: Policy
@@ -89,7 +89,8 @@ class Window:
         more = ((left == canvas.mask_id) & canvas.editable).any(-1)
         if canvas.end_id is not None:
             more &= ~((left == canvas.end_id) & canvas.editable).any(-1)
-        onward = self.init(canvas._replace(tokens=left), clock, noise)._replace(answer=answer)
+        begun = self.init(canvas._replace(tokens=left), clock, noise)
+        onward = begun._replace(answer=answer, ask=begun.ask._replace(carry=move.ask.carry))
         here = _Place(move.memory, index, memory.block)
         wake = torch.where(over, NEVER, move.wake)
         stays = self._seen(move._replace(answer=answer, memory=here, wake=wake), canvas, inside)

@@ -72,13 +72,14 @@ class Place(NamedTuple):
 
 
 def runs_in(folder: Path) -> dict[str, Place]:
-    """The runs of an output folder or a claim by name: "" is the folder's own, the others are its parts, in it or one
-    folder below. A folder without records is a run without answers."""
+    """The runs of an output folder or a claim by name: "" is the folder's own, the others are its parts, in it or in
+    folders one or two below. A folder without records is a run without answers."""
     found = {"": Place(folder)} if Place(folder).records else {}
     names = [path.name for path in sorted(folder.iterdir()) if path.is_file()]
     parts = [name.removesuffix(f"_{kind}") for name in names for kind in FILES if name.endswith(f"_{kind}")]
     found |= {part: Place(folder, part) for part in parts}
-    found |= {below.name: Place(below) for below in sorted(folder.iterdir()) if Place(below).records}
+    below = sorted([*folder.glob("*/"), *folder.glob("*/*/")])
+    found |= {path.relative_to(folder).as_posix(): Place(path) for path in below if Place(path).records}
     return found or {"": Place(folder)}
 
 

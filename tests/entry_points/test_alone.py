@@ -85,7 +85,14 @@ POLICIES = Tree(launch.conf_folder(), "experiment").options("policy")
 TAUGHT = {"reflecting": "reflective"}  # policies that want an objective of their own
 
 
-@pytest.mark.parametrize("policy", [policy for policy in POLICIES if policy not in TAUGHT])
+FAST = ("annealed_episodes", "bd3", "change_of_mind", "confidence", "gidd", "remdm_cap", "restarts", "window")
+"""One of each kind; the others are slow tests. What holds of every policy is tested beside the policies."""
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [pytest.param(each, marks=[] if each in FAST else pytest.mark.slow) for each in POLICIES if each not in TAUGHT],
+)
 def test_every_policy_answers_over_a_trained_network(
     policy: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:

@@ -43,6 +43,7 @@ def test_a_finished_run_is_counted_afterwards_once_and_its_records_stay(finished
     assert experiment(at_once, ON) == 0 and counters(at_once) == after
 
 
+@pytest.mark.slow
 def test_several_processes_count_what_one_does(finished: Path, tmp_path: Path) -> None:
     """Also of a run that was answered before, by another number of processes, and once."""
     one, two = copy(finished, tmp_path / "one"), copy(finished, tmp_path / "two")
@@ -53,6 +54,7 @@ def test_several_processes_count_what_one_does(finished: Path, tmp_path: Path) -
     assert experiment(two, ON, "budget.shards=2") == 0 and counters(two) == counters(one)
 
 
+@pytest.mark.slow
 def test_records_and_counters_come_together_from_several_processes(finished: Path, tmp_path: Path) -> None:
     one, two = copy(finished, tmp_path / "one"), copy(finished, tmp_path / "two")
     for folder in (one, two):

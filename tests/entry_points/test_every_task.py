@@ -16,7 +16,11 @@ WITHOUT_THOUGHTS = ("~models.thought", "~arms.thought")
 ROWS = ROOT / "tests" / "rows.jsonl"
 
 
-@pytest.mark.parametrize("task", TASKS)
+FAST = ("addition4", "boolean_wait", "countdown3", "jsonl", "star_graph", "sudoku4x4")
+"""One of each kind; the others are slow tests. All are built and judged by the tests of conf and of tasks."""
+
+
+@pytest.mark.parametrize("task", [pytest.param(task, marks=[] if task in FAST else pytest.mark.slow) for task in TASKS])
 def test_the_whole_way(task: str, tmp_path: Path) -> None:
     around = task == "correcting" or task.endswith("_wait")  # another task, whose settings these are
     settings = [setting.replace("task", "task.task", 1) if around else setting for setting in FEW]
@@ -25,6 +29,7 @@ def test_the_whole_way(task: str, tmp_path: Path) -> None:
     goes(task, settings, tmp_path / "out")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("generator", ["chain_sum", "spell_backward", "number_sorting"])
 def test_three_generators_of_reasoning_gym(generator: str, tmp_path: Path) -> None:
     pytest.importorskip("reasoning_gym", reason="reasoning-gym is not installed")

@@ -40,7 +40,7 @@ def test_interrupted_at_any_point_it_ends_with_the_same_bytes(point: str, finish
     assert (folder / "traces.jsonl").read_bytes() == (finished / "traces.jsonl").read_bytes()
 
 
-@pytest.mark.parametrize("point", ["training", "within an arm"])
+@pytest.mark.parametrize("point", ["training", pytest.param("within an arm", marks=pytest.mark.slow)])
 def test_killed_by_the_system_it_ends_with_the_same_bytes(point: str, finished: Path, tmp_path: Path) -> None:
     folder = tmp_path / "killed"
     place, number = POINTS[point]
@@ -56,7 +56,11 @@ def test_killed_by_the_system_it_ends_with_the_same_bytes(point: str, finished: 
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "during"), [(signal.SIGTERM, 143, "training answer"), (signal.SIGINT, 130, "change_of_mind")]
+    ("number", "code", "during"),
+    [
+        (signal.SIGTERM, 143, "training answer"),
+        pytest.param(signal.SIGINT, 130, "change_of_mind", marks=pytest.mark.slow),
+    ],
 )
 def test_a_signal_ends_it_with_its_code_and_a_sentence(
     number: signal.Signals, code: int, during: str, finished: Path, tmp_path: Path

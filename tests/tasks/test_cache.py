@@ -294,15 +294,10 @@ def speeds(folder: Path, count: int) -> dict[str, float]:
     return measured
 
 
-def test_rows_come_fast_enough(tmp_path: Path) -> None:
-    measured = speeds(tmp_path, 5_000)
-    least = {"iterate": 20_000, "slice": 20_000, "batches of 64": 20_000, "one at a time, anywhere": 2_000}
-    assert all(measured[way] > speed for way, speed in least.items()), measured
-
-
 @pytest.mark.bench
 def test_speed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     measured = speeds(tmp_path, 200_000)
     with capsys.disabled():
         print("\n" + "\n".join(f"{way}: {speed:,.0f} problems a second" for way, speed in measured.items()))
-    assert measured["iterate"] > 20_000
+    least = {"iterate": 20_000, "slice": 20_000, "batches of 64": 20_000, "one at a time, anywhere": 2_000}
+    assert all(measured[way] > speed for way, speed in least.items())
