@@ -85,7 +85,7 @@ POLICIES = Tree(launch.conf_folder(), "experiment").options("policy")
 TAUGHT = {"reflecting": "reflective"}  # policies that want an objective of their own
 
 
-FAST = ("annealed_episodes", "bd3", "change_of_mind", "confidence", "gidd", "remdm_cap", "restarts", "window")
+FAST = ("bd3", "change_of_mind", "confidence", "gidd", "remdm_cap", "restarts", "window")
 """One of each kind; the others are slow tests. What holds of every policy is tested beside the policies."""
 
 

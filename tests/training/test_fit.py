@@ -136,6 +136,7 @@ def run(folder: Path, until: int, stop: signal.Signals) -> subprocess.CompletedP
     return subprocess.CompletedProcess(command, process.returncode, out, error)
 
 
+@pytest.mark.slow
 def test_sigkill_then_sigterm_then_the_same_bits(undisturbed: tuple[Path, Fitted], tmp_path: Path) -> None:
     assert run(tmp_path, 5, signal.SIGKILL).returncode == -signal.SIGKILL
     assert 4 <= last_state(tmp_path)["update"] <= 6
